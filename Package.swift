@@ -1,0 +1,72 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// XENT_RUNTIME=embedded|static|dynamic: which Swift runtime a release build carries. Embedded (the default) needs none; the
+// other two are the fallback, and `swift test -c release` works with dynamic only.
+let runtime = Context.environment["XENT_RUNTIME"] ?? "embedded"
+let root = Context.packageDirectory
+let release: BuildSettingCondition = .when(configuration: .release)
+
+// The CPU levels: one kernel source, compiled once per row. `march` holds in release only: a debug build emits the standard
+// library's helpers as shared symbols, which must not be compiled for more than the baseline.
+#if arch(x86_64)
+  let levels: [(suffix: String, defines: [String], march: String?)] = [
+    ("", [], "x86-64"),
+    ("V3", ["XENT_V3", "XENT_FMA"], "x86-64-v3"),
+    ("V4", ["XENT_V4", "XENT_FMA"], "x86-64-v4"),
+  ]
+#else
+  let levels: [(suffix: String, defines: [String], march: String?)] = [("", ["XENT_FMA"], nil)]
+#endif
+
+var settings: [SwiftSetting] = [.unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"], release)]
+var linking = [
+  "-use-ld=lld", "-no-toolchain-stdlib-rpath",
+  "-Xlinker", "-soname=libxent.so.1",
+  "-Xlinker", "--version-script=\(root)/Include/xent.map",
+  "-Xlinker", "--gc-sections",
+  "-Xlinker", "-z", "-Xlinker", "now",
+  "-Xlinker", "-z", "-Xlinker", "nodelete",  // a worker thread may be running this code at dlclose
+]
+if Context.environment["XENT_SANITIZE"] == nil {
+  linking += ["-Xlinker", "-z", "-Xlinker", "defs"]  // the sanitizer's own symbols come from the host program
+}
+switch runtime {
+case "embedded":
+  settings.append(.enableExperimentalFeature("Embedded", release))
+  linking += ["-enable-experimental-feature", "Embedded"]
+case "static":
+  settings.append(.unsafeFlags(["-static-stdlib"], release))
+  linking.append("-static-stdlib")
+case "dynamic":
+  break
+default:
+  fatalError("XENT_RUNTIME is \(runtime), not embedded, static or dynamic")
+}
+
+let kernels = levels.map { level in
+  Target.target(
+    name: "XentKernels\(level.suffix)", dependencies: ["CXentSystem"],
+    swiftSettings: settings + level.defines.map { .define($0) }
+      + (level.march.map { [.unsafeFlags(["-Xcc", "-march=\($0)"], release)] } ?? []))
+}
+
+let package = Package(
+  name: "xent",
+  products: [.library(name: "xent", type: .dynamic, targets: ["Xent"])],
+  targets: kernels + [
+    .systemLibrary(name: "CXent", path: "Include"),
+    .systemLibrary(name: "CXentSystem"),
+    .target(name: "XentCore", dependencies: ["CXent", "CXentSystem"], swiftSettings: settings),
+    .target(
+      name: "XentRuntime",
+      dependencies: ["CXentSystem", "XentCore"] + kernels.map { .init(stringLiteral: $0.name) },
+      swiftSettings: settings),
+    .target(
+      name: "Xent", dependencies: ["CXent", "CXentSystem", "XentCore", "XentRuntime"],
+      swiftSettings: settings, linkerSettings: [.linkedLibrary("m"), .unsafeFlags(linking, release)]),
+    .testTarget(
+      name: "XentTests",
+      dependencies: ["CXent", "CXentSystem", "Xent", "XentCore", "XentRuntime", "XentKernels"]),
+  ]
+)

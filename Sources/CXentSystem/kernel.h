@@ -1,0 +1,82 @@
+/* The boundary between the runtime and the kernels, in C so that no Swift type crosses it: a public Swift type would bring
+ * helper functions that the linker merges across CPU levels. */
+#ifndef CXENT_KERNEL_H
+#define CXENT_KERNEL_H
+
+#include <stdint.h>
+
+/* The rows of the kernel table. */
+typedef int32_t xentk_operation;
+enum {
+  XENTK_SOFTMAX,
+  XENTK_LOG_SOFTMAX,
+  XENTK_LOGSUMEXP,
+  XENTK_LOG_SOFTMAX_GRAD,
+  XENTK_NLL,
+  XENTK_NLL_GRAD,
+  XENTK_CROSS_ENTROPY,
+  XENTK_CROSS_ENTROPY_GRAD
+};
+
+/* The columns of the kernel table. */
+typedef int32_t xentk_dtype;
+enum { XENTK_F32, XENTK_F64 };
+
+/* One checked call. Kernels trust every field. R = rows, C = classes, E = element of the dtype. */
+typedef struct xentk_problem {
+  xentk_operation operation;
+  xentk_dtype dtype;
+  int64_t rows, classes;
+  const void *_Nullable input;      /* (R, C) E: logits, or log_probs */
+  const void *_Nullable grad_input; /* (R, C) E: grad_log_probs */
+  const int64_t *_Nullable targets; /* (R) */
+  const void *_Nullable weight;     /* (C) E, NULL: all 1 */
+  int64_t ignore_index;
+  int32_t reduction;
+  /* What the gradient is divided by: the sum of the targets' weights for a mean, otherwise 1; hi + lo. */
+  double divisor_hi, divisor_lo;
+  void *_Nullable output;   /* (R, C) E, or (R) E for logsumexp; NULL where the loss is all that is wanted */
+  void *_Nullable row_loss; /* (R) E, NULL: not wanted */
+} xentk_problem;
+
+/* The loss of a run of rows, unrounded: hi + lo. */
+typedef struct xentk_loss {
+  double hi, lo;
+} xentk_loss;
+
+/* Rows are worked on in at most this many runs, whatever the number of threads; their losses are added in order. */
+enum { XENTK_SEGMENTS = 128 };
+typedef struct xentk_losses {
+  xentk_loss of[XENTK_SEGMENTS];
+} xentk_losses;
+
+/* Bytes of memory, aligned to 64, that a kernel may write over. */
+enum { XENTK_SCRATCH = 1024 };
+
+/* Works on rows [first, last) and adds their losses to *loss. */
+typedef void (*xentk_kernel)(const xentk_problem *_Nonnull problem, int64_t first, int64_t last,
+                             void *_Nonnull scratch, xentk_loss *_Nonnull loss);
+
+/* One table per CPU level; defined by the module XentKernels and its twins (Entry.swift). */
+xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation, xentk_dtype dtype);
+xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation, xentk_dtype dtype);
+xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation, xentk_dtype dtype);
+
+/* ---- What Swift cannot say in one instruction --------------------------------------------------------------------- */
+
+typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
+
+/* table[index & 7] in every lane. */
+static inline __attribute__((always_inline)) xentk_int8lanes xentk_lookup(xentk_int8lanes table,
+                                                                          xentk_int8lanes index) {
+#if defined(__AVX2__)
+  typedef int v8si __attribute__((vector_size(32)));
+  return (xentk_int8lanes)__builtin_ia32_permvarsi256((v8si)table, (v8si)index);
+#else
+  xentk_int8lanes result;
+  for (int lane = 0; lane < 8; lane++) result[lane] = table[index[lane] & 7];
+  return result;
+#endif
+}
+
+#endif

@@ -1,0 +1,148 @@
+/* What the library takes from the operating system, the processor and the C compiler: all that Swift cannot reach without a
+ * runtime of its own. Header-only. */
+#ifndef CXENT_SYSTEM_H
+#define CXENT_SYSTEM_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* sched_getaffinity */
+#endif
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define XENTS_INLINE static inline __attribute__((always_inline))
+
+/* 3: x86-64-v3, 4: x86-64-v4, 1: any other processor. */
+XENTS_INLINE int32_t xents_cpu_level(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("x86-64-v4")) return 4;
+  if (__builtin_cpu_supports("x86-64-v3")) return 3;
+#endif
+  return 1;
+}
+
+/* The processors this process may run on. */
+XENTS_INLINE int32_t xents_cpu_count(void) {
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+#endif
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? (int32_t)count : 1;
+}
+
+/* ---- The last error's text, one for each thread ------------------------------------------------------------------- */
+
+enum { XENTS_TEXT_SIZE = 256 };
+
+/* initial-exec: the other model calls __tls_get_addr, and with it needs ld.so by name. Each module that calls this has a
+ * text of its own, so only one may: XentCore. */
+static inline char *_Nonnull xents_text(void) {
+  static _Thread_local char text[XENTS_TEXT_SIZE] __attribute__((tls_model("initial-exec")));
+  return text;
+}
+
+/* ---- Atomics, sequentially consistent unless named ----------------------------------------------------------------- */
+
+XENTS_INLINE int64_t xents_load(const int64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
+XENTS_INLINE void xents_store(int64_t *_Nonnull p, int64_t value) { __atomic_store_n(p, value, __ATOMIC_SEQ_CST); }
+XENTS_INLINE int64_t xents_add(int64_t *_Nonnull p, int64_t value) {
+  return __atomic_add_fetch(p, value, __ATOMIC_SEQ_CST);
+}
+XENTS_INLINE int32_t xents_exchange(int64_t *_Nonnull p, int64_t expected, int64_t value) {
+  return __atomic_compare_exchange_n(p, &expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* Between two looks at a word that another thread will change. */
+XENTS_INLINE void xents_pause(void) {
+#if defined(__x86_64__)
+  __asm__ volatile("pause");
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+/* ---- What the process shares ---------------------------------------------------------------------------------------- */
+
+/* Workers and the one job they are on. Every word that more than one thread may touch at once is an atomic, or under the
+ * mutex, or read only by a thread that holds a claim on the job (see Pool.swift). */
+typedef struct xents_pool {
+  int64_t ticket; /* round << 32 | seats << 16 | segments left */
+  int64_t apart[7]; /* a cache line to itself; Swift does not import an aligned attribute */
+  int64_t finished; /* segments done in this round */
+  int64_t apart2[7];
+  int64_t round; /* what sleeping workers wait for; written under the mutex */
+  int64_t workers; /* only by the owner */
+  int64_t segments;
+  const void *_Nullable job;
+  pthread_mutex_t mutex;
+  pthread_cond_t changed;
+} xents_pool;
+
+typedef struct xents_shared {
+  int64_t cpu_level;           /* 0: not asked yet */
+  int64_t automatic_threads;   /* 0: not asked yet */
+  int64_t threads;             /* as set; 0: automatic */
+  int64_t owner;               /* 1 while a call has the pool */
+  int64_t fork_handled;        /* 1 once the child's handler is in place */
+  xents_pool *_Nullable pool;  /* only by the owner, and by the child after a fork */
+} xents_shared;
+
+/* One for each module that calls this, so only XentRuntime may. */
+static inline xents_shared *_Nonnull xents_state(void) {
+  static xents_shared shared;
+  return &shared;
+}
+
+/* The child has none of the parent's threads: it leaves the pool where it is, whatever state it was in, and makes its own
+ * when it needs one. */
+static inline void xents_after_fork(void) {
+  xents_state()->pool = NULL;
+  xents_store(&xents_state()->owner, 0);
+}
+
+/* A pool without workers, NULL if there is no memory for it. */
+static inline xents_pool *_Nullable xents_pool_create(void) {
+  xents_shared *shared = xents_state();
+  if (!shared->fork_handled) {
+    if (pthread_atfork(NULL, NULL, xents_after_fork) != 0) return NULL;
+    shared->fork_handled = 1;
+  }
+  void *memory = NULL;
+  if (posix_memalign(&memory, 64, sizeof(xents_pool)) != 0) return NULL;
+  xents_pool *pool = (xents_pool *)memory;
+  memset(pool, 0, sizeof *pool);
+  if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
+    free(pool);
+    return NULL;
+  }
+  if (pthread_cond_init(&pool->changed, NULL) != 0) {
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+    return NULL;
+  }
+  return pool;
+}
+
+/* Starts a detached thread that takes no signals: they are the host's, for its own threads. 0, or an error number. */
+static inline int32_t xents_spawn(void *_Nullable (*_Nonnull body)(void *_Nullable), void *_Nonnull argument) {
+  sigset_t all, before;
+  pthread_attr_t attributes;
+  pthread_t thread;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) return error;
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  error = pthread_create(&thread, &attributes, body, argument);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+#endif

@@ -1,0 +1,87 @@
+import CXent
+import CXentSystem
+import XentCore
+
+/// Targets with what goes with them, in all functions that have targets.
+struct Targets<E: DType> {
+  let targets: UnsafePointer<Int64>?
+  let weight: UnsafePointer<E>?
+  let ignoreIndex: Int64
+  let reduction: Int32
+
+  func arrays(_ call: Call, _ shape: Shape) throws(Failure) -> (targets: Array, weight: Array) {
+    try call.reduction(reduction)
+    return (
+      try call.array("targets", targets, Int(shape.rows)), call.optionalArray("weight", weight, Int(shape.classes))
+    )
+  }
+
+  /// Checks every target, and gives what a mean divides by: the sum of the weights of the targets that count, compensated.
+  func checked(_ call: Call, _ shape: Shape) throws(Failure) -> xentk_loss {
+    var sum = xentk_loss()
+    guard shape.rows > 0, let targets else { return sum }
+    var counted: Int64 = 0
+    for row in 0..<Int(shape.rows) {
+      let target = targets[row]
+      if target == ignoreIndex { continue }
+      guard target >= 0, target < shape.classes else {
+        throw call.failure(XENT_ERR_TARGET) { text in
+          text.add("targets[")
+          text.add(Int64(row))
+          text.add("] is ")
+          text.add(target)
+          text.add(", not in [0, ")
+          text.add(shape.classes)
+          text.add(") and not ignore_index (")
+          text.add(ignoreIndex)
+          text.add(")")
+        }
+      }
+      counted += 1
+      if let weight, isMean { sum.add(xentk_loss(hi: weight[Int(target)].asDouble, lo: 0)) }
+    }
+    return weight == nil ? xentk_loss(hi: Double(counted), lo: 0) : sum
+  }
+
+  var isMean: Bool { Int(reduction) == XENT_REDUCTION_MEAN }
+  var isNone: Bool { Int(reduction) == XENT_REDUCTION_NONE }
+
+  /// Elements of the output `loss`.
+  func lossCount(_ shape: Shape) -> Int { isNone ? Int(shape.rows) : 1 }
+}
+
+extension xentk_problem {
+  init<E: DType>(_ operation: Int, _: E.Type, _ shape: Shape) {
+    self.init()
+    self.operation = xentk_operation(operation)
+    dtype = E.dtype
+    rows = shape.rows
+    classes = shape.classes
+    divisor_hi = 1
+  }
+
+  mutating func set<E>(_ targets: Targets<E>, weightSum: xentk_loss) {
+    self.targets = targets.targets
+    weight = UnsafeRawPointer(targets.weight)
+    ignore_index = targets.ignoreIndex
+    reduction = targets.reduction
+    if targets.isMean {
+      divisor_hi = weightSum.hi
+      divisor_lo = weightSum.lo
+    }
+  }
+}
+
+extension xentk_loss {
+  /// The sum of the losses, divided by the problem's divisor, as the output has it.
+  func reduced<E: DType>(_ problem: xentk_problem) -> E {
+    let total = hi + lo
+    guard problem.divisor_hi != 1 || problem.divisor_lo != 0, total.isFinite else { return E(rounding: total / problem.divisor_hi) }
+    let quotient = hi / problem.divisor_hi
+    guard quotient.isFinite else { return E(rounding: quotient) }
+    // What the division lost, and both low parts.
+    let rest = hi.addingProduct(-quotient, problem.divisor_hi) + lo - quotient * problem.divisor_lo
+    let correction = rest / problem.divisor_hi
+    return E(rounding: correction.isFinite ? quotient + correction : quotient)
+  }
+}

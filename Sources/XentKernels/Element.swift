@@ -1,0 +1,136 @@
+// What a dtype brings: how one exponential is formed from eight elements, and how sums of them leave the registers.
+
+import CXentSystem
+
+/// Which exponentials are formed: exp(x − anchor)·2^shift·bias, `x` held up to `lowest` from below.
+struct Window<E: Element> {
+  /// Added to x·log2(e) it leaves the (shifted) exponent as an integer in the low bits.
+  var magic: Lanes<E>
+  /// Where the exponent would leave the format: smaller x are taken for it. They are 2^-240 or less of what matters.
+  var lowest: Lanes<E>
+  /// Non-zero only beyond |x| = 2^15, where the argument reduction is no longer exact; x − anchor is exact in the window.
+  var anchor: Lanes<E>
+
+  @inline(__always) init(shift: Double, anchor: Double) {
+    magic = Lanes(repeating: E.magic(shift: shift))
+    lowest = Lanes(repeating: E(rounding: (E.smallestExponent - shift) * 0.6931471805599453))
+    self.anchor = Lanes(repeating: E(rounding: anchor))
+  }
+}
+
+/// scale·(major + minor), lane by lane, scale·major exact.
+struct Term<E: Element> {
+  var scale, major, minor: Lanes<E>
+}
+
+protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
+  /// Terms carry this factor (see Float), to be divided out once.
+  static var bias: Double { get }
+  /// Sums are formed of terms of which the largest has about this exponent, …
+  static var sumShift: Double { get }
+  /// … on top of this number, so that no addition meets an addend larger than the sum (Fast2Sum, Dekker 1971).
+  static var preload: Self { get }
+  /// Outputs are formed as 2^outputShift times their value, so that the one rounding to a subnormal comes last.
+  static var outputShift: Double { get }
+  /// The smallest exponent a term may have.
+  static var smallestExponent: Double { get }
+
+  static func magic(shift: Double) -> Self
+  static func term(_ x: Lanes<Self>, _ magic: Lanes<Self>) -> Term<Self>
+  static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
+  /// The f64 value of scaled sums: (sum − preload) + rest as a pair.
+  static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>) -> Pair
+  /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel.
+  static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair) -> Lanes<Self>
+
+  static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
+  static func widened(_ v: Lanes<Self>) -> Doubles
+  static func rounded(_ v: Doubles) -> Lanes<Self>
+  var widened: Double { get }
+  init(rounding value: Double)
+}
+
+extension Element {
+  @inline(__always) static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>) {
+    UnsafeMutableRawPointer(p).storeBytes(of: v, as: Lanes<Self>.self)
+  }
+}
+
+extension Float: Element {
+  // exp(x) = 2^(n/8)·exp(r), n = round(8x / ln 2), |r| ≤ ln2 / 16. The table holds γ·2^(j/8): with this γ all eight are
+  // floats to within 2^-28.4, so that a term's head is one float and its tail, exp(r) − 1, is small.
+  static var bias: Double { 0x1.16747bf7c5b82p0 }
+  static var sumShift: Double { 118 }
+  static var preload: Float { 0x1p124 }
+  static var outputShift: Double { 64 }
+  static var smallestExponent: Double { -125 }
+
+  @inline(__always) static func magic(shift: Double) -> Float { Float(0x1.8p23 + (127 + shift) * 8) }
+
+  @inline(__always) static func term(_ x: Lanes<Float>, _ magic: Lanes<Float>) -> Term<Float> {
+    // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
+    let table =
+      (SIMD8<Int32>(
+        0x3f8b_3a3e, 0x3f97_d424, 0x3fa5_9202, 0x3fb4_8e45, 0x3fc4_e5be, 0x3fd6_b7da, 0x3fea_26de, 0x3fff_5829)
+        &- 0x3f80_0000) &- (SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7) &<< 20)
+    let biased = fma(x, Lanes(repeating: 0x1.715476p3), magic)  // 8 / ln 2
+    let n = biased - magic
+    // ln2 / 8 in two parts; the first has 21 bits, so that its product with n is exact.
+    let r = fma(n, Lanes(repeating: 0x1.05c610p-32), fma(n, Lanes(repeating: -0x1.62e43p-4), x))
+    let index = unsafeBitCast(biased, to: SIMD8<Int32>.self)
+    let scale = (index &<< 20) &+ xentk_lookup(table, index)
+    // exp(r) − 1 by a minimax polynomial, error 2^-29.
+    let bend = fma(fma(Lanes(repeating: 0x1.55483ep-5), r, Lanes(repeating: 0x1.555c78p-3)), r, Lanes(repeating: 0.5))
+    return Term(
+      scale: unsafeBitCast(scale, to: Lanes<Float>.self), major: Lanes(repeating: 1), minor: fma(r * r, bend, r))
+  }
+
+  @inline(__always) static func multiplyAdd(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
+    fma(a, b, c)
+  }
+  @inline(__always) static func flush(_ sum: Lanes<Float>, _ rest: Lanes<Float>) -> Pair {
+    Pair((Doubles(sum) - 0x1p124) + Doubles(rest), Doubles())
+  }
+  @inline(__always) static func difference(_ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair) -> Lanes<Float> {
+    Lanes<Float>((Doubles(x) - largest) - loss.hi)
+  }
+  @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Lanes<Float> {
+    UnsafeRawPointer(p).loadUnaligned(as: Lanes<Float>.self)
+  }
+  @inline(__always) static func widened(_ v: Lanes<Float>) -> Doubles { Doubles(v) }
+  @inline(__always) static func rounded(_ v: Doubles) -> Lanes<Float> { Lanes<Float>(v) }
+  @inline(__always) var widened: Double { Double(self) }
+  @inline(__always) init(rounding value: Double) { self = Float(value) }
+}
+
+extension Double: Element {
+  static var bias: Double { 1 }
+  static var sumShift: Double { 0 }
+  static var preload: Double { 64 }
+  static var outputShift: Double { 512 }
+  static var smallestExponent: Double { -1020 }
+
+  @inline(__always) static func magic(shift: Double) -> Double { 0x1.8p52 + (1023 + shift) }
+
+  @inline(__always) static func term(_ x: Doubles, _ magic: Doubles) -> Term<Double> {
+    let e = exponential(x, Doubles(), magic: magic)
+    let scale = unsafeBitCast(e.biased, to: SIMD8<UInt64>.self) &<< 52
+    return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
+  }
+
+  @inline(__always) static func multiplyAdd(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { fma(a, b, c) }
+  @inline(__always) static func flush(_ sum: Doubles, _ rest: Doubles) -> Pair { Pair(sum - 64, rest) }
+  @inline(__always) static func difference(_ x: Doubles, _ largest: Doubles, _ loss: Pair) -> Doubles {
+    let (gap, gapLost) = twoSum(x, -largest)
+    let (result, lost) = twoSum(gap, -loss.hi)
+    let rest = lost + gapLost - loss.lo
+    return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
+  }
+  @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles {
+    UnsafeRawPointer(p).loadUnaligned(as: Doubles.self)
+  }
+  @inline(__always) static func widened(_ v: Doubles) -> Doubles { v }
+  @inline(__always) static func rounded(_ v: Doubles) -> Doubles { v }
+  @inline(__always) var widened: Double { self }
+  @inline(__always) init(rounding value: Double) { self = value }
+}

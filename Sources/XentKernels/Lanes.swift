@@ -1,0 +1,107 @@
+// Eight lanes, at every CPU level: the width is part of the result (it fixes the order of the additions), the registers are
+// not. Everything here is inlined; a function that is not would be shared between CPU levels by the linker, and the
+// standard library's own .max(), .sum() and any() are such functions.
+
+import CXentSystem
+
+typealias Lanes<Scalar: SIMDScalar> = SIMD8<Scalar>
+typealias Doubles = SIMD8<Double>
+
+#if XENT_FMA
+  /// a·b + c, rounded once.
+  @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
+
+  /// a·b + c, rounded once.
+  @inline(__always) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
+    c.addingProduct(a, b)
+  }
+#else
+  // Without the instruction a lane is a call of libm's fma. Kept out of line: it is too large to repeat.
+
+  @inline(never) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
+
+  /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps all
+  /// that the second rounding, to f32, needs in order to be right.
+  @inline(never) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
+    let (sum, lost) = twoSum(Doubles(a) * Doubles(b), Doubles(c))
+    // Towards zero, then odd if anything was lost. Comparisons with a NaN are false: infinities and NaN stay as they are.
+    let above = lost .> 0, below = lost .< 0
+    let outwards = ((sum .> 0) .& below) .| ((sum .< 0) .& above)
+    let zero = SIMD8<Int64>()
+    let inwards = unsafeBitCast(sum, to: SIMD8<Int64>.self) &+ zero.replacing(with: -1, where: outwards)
+    let odd = inwards | zero.replacing(with: 1, where: above .| below)
+    return Lanes<Float>(unsafeBitCast(odd, to: Doubles.self))
+  }
+#endif
+
+/// The larger of the two in each lane; `b` only where it compares greater, so that a NaN in `b` is passed over.
+@inline(__always) func larger<E: Element>(_ a: Lanes<E>, _ b: Lanes<E>) -> Lanes<E> { a.replacing(with: b, where: a .< b) }
+
+/// The largest lane.
+@inline(__always) func largestLane<E: Element>(_ v: Lanes<E>) -> E {
+  var half = v.lowHalf
+  half.replace(with: v.highHalf, where: half .< v.highHalf)
+  var quarter = half.lowHalf
+  quarter.replace(with: half.highHalf, where: quarter .< half.highHalf)
+  return quarter.x < quarter.y ? quarter.y : quarter.x
+}
+
+/// a + b as sum + lost, exactly (Knuth).
+@inline(__always) func twoSum<V: SIMD>(_ a: V, _ b: V) -> (sum: V, lost: V) where V.Scalar == Double {
+  let sum = a + b
+  let part = sum - a
+  return (sum, (a - (sum - part)) + (b - part))
+}
+
+/// a + b as sum + lost, exactly (Knuth).
+@inline(__always) func twoSum(_ a: Double, _ b: Double) -> (sum: Double, lost: Double) {
+  let sum = a + b
+  let part = sum - a
+  return (sum, (a - (sum - part)) + (b - part))
+}
+
+/// 2^exponent for whole numbers from −1022 to 1023, and for nothing else.
+@inline(__always) func powerOfTwo(_ exponent: Doubles) -> Doubles {
+  // The sum's low bits are exponent + 1023 as an integer; the shift moves them to where an exponent stands.
+  unsafeBitCast(unsafeBitCast(exponent + (0x1.8p52 + 1023), to: SIMD8<UInt64>.self) &<< 52, to: Doubles.self)
+}
+
+@inline(__always) func powerOfTwo(_ exponent: Double) -> Double {
+  Double(bitPattern: (exponent + (0x1.8p52 + 1023)).bitPattern &<< 52)
+}
+
+/// `v` held to [low, high]; a NaN becomes `low`.
+@inline(__always) func clamped(_ v: Doubles, _ low: Double, _ high: Double) -> Doubles {
+  let lows = Doubles(repeating: low), highs = Doubles(repeating: high)
+  let atLeast = lows.replacing(with: v, where: lows .< v)
+  return highs.replacing(with: atLeast, where: atLeast .< highs)
+}
+
+/// A number as hi + lo, lane by lane, |lo| at most half a unit in the last place of hi.
+struct Pair {
+  var hi, lo: Doubles
+
+  @inline(__always) init(_ hi: Doubles, _ lo: Doubles) {
+    self.hi = hi
+    self.lo = lo
+  }
+
+  /// hi + lo, where |hi| ≥ |lo| (Dekker).
+  @inline(__always) init(normalizing hi: Doubles, _ lo: Doubles) {
+    self.hi = hi + lo
+    self.lo = lo - (self.hi - hi)
+  }
+
+  @inline(__always) static func * (a: Pair, b: Pair) -> Pair {
+    let product = a.hi * b.hi
+    let low = fma(a.hi, b.hi, -product) + fma(a.hi, b.lo, a.lo * b.hi)
+    return Pair(normalizing: product, low)
+  }
+
+  /// Within 2^-104.
+  @inline(__always) static func / (a: Pair, b: Pair) -> Pair {
+    let first = a.hi / b.hi
+    let rest = fma(-first, b.hi, a.hi) + fma(-first, b.lo, a.lo)
+    return Pair(normalizing: first, rest / b.hi)
+  }
+}

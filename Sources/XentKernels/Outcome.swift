@@ -1,0 +1,110 @@
+// From a row's sum to its loss: eight rows at a time, a lane each, in f64.
+
+/// For each row the sum over its other elements, and the element kept out of it: the target, or the largest.
+struct Batch {
+  private var hi = Doubles(), lo = Doubles(), exponent = Doubles(), anchor = Doubles()
+  private(set) var kept = Doubles()
+  /// Where the largest first stands, −1 for none.
+  private(set) var index = SIMD8<Int64>()
+
+  @inline(__always) init() {}
+
+  @inline(__always) mutating func set(_ lane: Int, rest: Wide, kept: Double, index: Int) {
+    hi[lane] = rest.hi
+    lo[lane] = rest.lo
+    exponent[lane] = rest.exponent
+    anchor[lane] = rest.anchor
+    self.kept[lane] = kept
+    self.index[lane] = Int64(index)
+  }
+
+  @inline(__always) func rest(_ lane: Int) -> Wide {
+    Wide(hi[lane], lo[lane], exponent: exponent[lane], anchor: anchor[lane])
+  }
+}
+
+struct Outcome {
+  /// −log p(kept) = log1p(z), z = rest·exp(−kept): right for 1e-30 and for 1e30, nothing cancels.
+  var loss: Pair
+  /// 1 − p(kept) = z / (1 + z).
+  var others: Pair
+  /// Both are to be multiplied by 2^exponent: 0, but for values too small for f64.
+  var exponent: Doubles
+
+  /// factor·(1 − p(kept)).
+  @inline(__always) func others(_ lane: Int, times factor: (hi: Double, lo: Double)) -> Double {
+    let product = factor.hi * others.hi[lane]
+    let rest =
+      (-product).addingProduct(factor.hi, others.hi[lane]) + (factor.hi * others.lo[lane] + factor.lo * others.hi[lane])
+    let value = product.isFinite ? product + rest : product
+    return exponent[lane] == 0 ? value : scaled(value, exponent[lane])
+  }
+}
+
+extension Batch {
+  @inline(never) func outcome() -> Outcome {
+    let (gap, gapLow) = twoSum(anchor, -kept)
+    let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)
+    let rest = Pair(hi, lo)
+    let z = rest * e.value, zExponent = exponent + e.exponent
+    let scale = powerOfTwo(clamped(zExponent, -960, 60))
+    let small = Pair(z.hi * scale, z.lo * scale)
+    let (one, lost) = twoSum(Doubles(repeating: 1), small.hi)
+    let sum = Pair(normalizing: one, lost + small.lo)
+
+    // log(1 + z); beyond 2^60 log(z), and where exp(gap) would leave the format gap + log(rest).
+    let zero = Doubles()
+    let large = zExponent .> 60, steep = gap .> 0x1p16
+    var u = sum, k = zero
+    u.hi.replace(with: z.hi, where: large)
+    u.lo.replace(with: z.lo, where: large)
+    k.replace(with: zExponent, where: large)
+    u.hi.replace(with: rest.hi, where: steep)
+    u.lo.replace(with: rest.lo, where: steep)
+    k.replace(with: exponent, where: steep)
+    let offset = Pair(zero.replacing(with: gap, where: steep), zero.replacing(with: gapLow, where: steep))
+    var others = small / sum
+    others.hi.replace(with: 1, where: large)
+    others.lo.replace(with: 0, where: large)
+    var outcome = Outcome(loss: logarithm(u, exponent: k, offset: offset), others: others, exponent: zero)
+
+    let ordinary = (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
+    let odd = zero.replacing(with: 1, where: .!ordinary)
+    if largestLane(odd) > 0 {
+      var lane = 0
+      while lane < Doubles.scalarCount {
+        if odd[lane] > 0 {
+          let (loss, others, exponent) = edge(lane, gap: gap[lane], z: z.hi[lane], exponent: zExponent[lane])
+          outcome.loss.hi[lane] = loss
+          outcome.loss.lo[lane] = 0
+          outcome.others.hi[lane] = others
+          outcome.others.lo[lane] = 0
+          outcome.exponent[lane] = exponent
+        }
+        lane &+= 1
+      }
+    }
+    return outcome
+  }
+
+  /// Infinities, NaN, sums of nothing, and results below 2^-900.
+  private func edge(
+    _ lane: Int, gap: Double, z: Double, exponent: Double
+  ) -> (loss: Double, others: Double, exponent: Double) {
+    let rest = hi[lane], kept = kept[lane]
+    if !(rest < .infinity && kept < .infinity) { return (.nan, .nan, 0) }
+    if kept == -.infinity { return rest == 0 ? (.nan, .nan, 0) : (.infinity, 1, 0) }
+    if rest == 0 || gap == -.infinity { return (0, 0, 0) }
+    if gap == .infinity { return (.infinity, 1, 0) }
+    return (z, z, exponent)
+  }
+
+  /// log Σ exp over the whole row: kept − log p(kept), as hi + lo.
+  @inline(__always) func logSumExp(_ lane: Int, _ loss: Pair) -> (hi: Double, lo: Double) {
+    let kept = kept[lane]
+    if hi[lane].isNaN || kept.isNaN { return (.nan, 0) }
+    if !kept.isFinite { return (kept, 0) }
+    let (sum, lost) = twoSum(kept, loss.hi[lane])
+    return (sum, sum.isFinite ? lost + loss.lo[lane] : 0)
+  }
+}

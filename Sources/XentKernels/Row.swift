@@ -1,0 +1,148 @@
+// The sums of a whole row: its chunks' sums, merged from left to right.
+
+import CXentSystem
+
+/// One kernel call's view of the problem, with the types put back.
+struct Rows<E: Element> {
+  let problem: UnsafePointer<xentk_problem>
+  let classes: Int
+
+  @inline(__always) init(_ problem: UnsafePointer<xentk_problem>) {
+    self.problem = problem
+    classes = Int(problem.pointee.classes)
+  }
+
+  @inline(__always) func input(_ row: Int) -> UnsafePointer<E> {
+    problem.pointee.input.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+  }
+  @inline(__always) func gradInput(_ row: Int) -> UnsafePointer<E> {
+    problem.pointee.grad_input.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+  }
+  @inline(__always) func output(_ row: Int) -> UnsafeMutablePointer<E> {
+    problem.pointee.output.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+  }
+  /// The row's target, nil where it is ignored.
+  @inline(__always) func target(_ row: Int) -> Int? {
+    let target = problem.pointee.targets.unsafelyUnwrapped[row]
+    return target == problem.pointee.ignore_index ? nil : Int(target)
+  }
+  @inline(__always) func weight(_ target: Int) -> Double {
+    guard let weight = problem.pointee.weight else { return 1 }
+    return weight.assumingMemoryBound(to: E.self)[target].widened
+  }
+  /// weight / divisor: what a gradient is multiplied by, as hi + lo.
+  @inline(__always) func coefficient(_ target: Int) -> (hi: Double, lo: Double) {
+    let weight = weight(target), divisor = problem.pointee.divisor_hi
+    let hi = weight / divisor
+    let rest = hi.isFinite ? (-weight).addingProduct(hi, divisor) + hi * problem.pointee.divisor_lo : 0
+    return (hi, divisor == 1 || hi == 0 ? 0 : -rest / divisor)
+  }
+
+  /// Adds (hi + lo)·2^exponent, times the weight, to the losses; stores it where per-row losses are wanted.
+  @inline(__always) func record(
+    _ row: Int, _ value: (hi: Double, lo: Double), weight: Double, exponent: Double,
+    in loss: UnsafeMutablePointer<xentk_loss>
+  ) {
+    var hi = weight * value.hi
+    var lo = (-hi).addingProduct(weight, value.hi) + weight * value.lo
+    if !hi.isFinite { lo = 0 }
+    if exponent != 0 {
+      hi = scaled(hi, exponent)
+      lo = scaled(lo, exponent)
+    }
+    if let out = problem.pointee.row_loss { out.assumingMemoryBound(to: E.self)[row] = E(rounding: hi + lo) }
+    let (sum, lost) = twoSum(loss.pointee.hi, hi)
+    loss.pointee.hi = sum
+    if sum.isFinite { loss.pointee.lo += lost + lo }
+  }
+
+  /// `record` for a batch of rows, ignored ones at 0.
+  @inline(__always) func record(
+    _ first: Int, _ count: Int, _ outcome: Outcome, in loss: UnsafeMutablePointer<xentk_loss>
+  ) {
+    var lane = 0
+    while lane < count {
+      let row = first &+ lane
+      if let target = target(row) {
+        let value = (outcome.loss.hi[lane], outcome.loss.lo[lane])
+        record(row, value, weight: weight(target), exponent: outcome.exponent[lane], in: loss)
+      } else {
+        record(row, (0, 0), weight: 1, exponent: 0, in: loss)
+      }
+      lane &+= 1
+    }
+  }
+
+  /// For a batch of rows the sums without their targets' terms. Ignored rows are not read.
+  @inline(__always) func targetSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+    var batch = Batch()
+    var lane = 0
+    while lane < count {
+      if let target = target(first &+ lane) {
+        let x = input(first &+ lane)
+        batch.set(lane, rest: sum(x, without: target, stage), kept: x[target].widened, index: target)
+      }
+      lane &+= 1
+    }
+    return batch
+  }
+
+  /// For a batch of rows the sums without their largest elements' terms.
+  @inline(__always) func peakSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+    var batch = Batch()
+    var lane = 0
+    while lane < count {
+      let peak = peak(input(first &+ lane), stage)
+      batch.set(lane, rest: peak.rest, kept: peak.largest.widened, index: peak.index)
+      lane &+= 1
+    }
+    return batch
+  }
+
+  /// Σ exp(x) over a row, without the element at `hole` (−1: over all of it).
+  @inline(__always) func sum(_ x: UnsafePointer<E>, without hole: Int, _ stage: Stage<E>) -> Wide {
+    var total = Wide.zero
+    var start = 0
+    while start < classes {
+      let part = Part(x + start, count: min(chunk, classes &- start), hole: hole &- start, stage: stage)
+      total = start == 0 ? part.sum() : total + part.sum()
+      start &+= chunk
+    }
+    return total
+  }
+
+  /// The row's largest element, where it first stands (−1 if nothing is greater than −inf), and Σ exp(x) over the others.
+  @inline(__always) func peak(_ x: UnsafePointer<E>, _ stage: Stage<E>) -> (largest: E, index: Int, rest: Wide) {
+    var largest = -E.infinity, index = -1
+    var rest = Wide.zero
+    var start = 0
+    while start < classes {
+      var part = Part(x + start, count: min(chunk, classes &- start), hole: -1, stage: stage)
+      let (value, first) = part.firstMaximum()
+      part.hole = first
+      // The smaller of the two maxima joins the others; of equal ones the first stays.
+      if value > largest {
+        if index >= 0 { rest = rest + Wide.exp(largest.widened) }
+        largest = value
+        index = start &+ first
+      } else if first >= 0 {
+        rest = rest + Wide.exp(value.widened)
+      }
+      rest = start == 0 ? part.sum() : rest + part.sum()
+      start &+= chunk
+    }
+    return (largest, index, rest)
+  }
+}
+
+/// value·2^exponent with one rounding, exponent ≤ 0.
+@inline(never) func scaled(_ value: Double, _ exponent: Double) -> Double {
+  var value = value, exponent = exponent > -4000 ? exponent : -4000
+  while exponent < -1000 {
+    value *= 0x1p-1000
+    exponent += 1000
+  }
+  return value * powerOfTwo(exponent)
+}
+
+@inline(__always) func min(_ a: Int, _ b: Int) -> Int { a < b ? a : b }

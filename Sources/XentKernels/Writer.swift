@@ -1,0 +1,128 @@
+// What is written class by class: factor·exp(x) / total, and its kin.
+
+extension Element {
+  /// `count` (up to 8) elements; the other lanes are 0.
+  @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes<Self> {
+    count == step ? load(p) : loadFew(p, count)
+  }
+
+  @inline(__always) static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
+    if count == step { store(v, p) } else { storeFew(v, p, count) }
+  }
+
+  @inline(never) private static func loadFew(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes<Self> {
+    var v = Lanes<Self>()
+    var i = 0
+    while i < count {
+      v[i] = p[i]
+      i &+= 1
+    }
+    return v
+  }
+
+  @inline(never) private static func storeFew(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
+    var i = 0
+    while i < count {
+      p[i] = v[i]
+      i &+= 1
+    }
+  }
+}
+
+/// Calls `body` for 8 elements at a time, and once for what remains.
+@inline(__always) func forEachStep(_ count: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
+  var i = 0
+  while i &+ step <= count {
+    body(i, step)
+    i &+= step
+  }
+  if i < count { body(i, count &- i) }
+}
+
+@inline(__always) func fill<E: Element>(_ out: UnsafeMutablePointer<E>, _ count: Int, with value: E) {
+  let lanes = Lanes(repeating: value)
+  forEachStep(count) { i, n in E.store(lanes, out + i, n) }
+}
+
+/// Writes factor·exp(x) / total.
+///
+/// In range: with K = factor / total as Kh + Kl, and exp(x) = scale·(major + minor) recomputed, the product is
+/// a + (scale·(Kh·minor + major·Kl) + err), a + err = scale·major·Kh exactly; the parenthesis is a tenth of a at most, so the
+/// result is within 0.7 ulp. It is formed 2^outputShift too large, and brought down by one exact multiplication.
+struct Writer<E: Element> {
+  let total: Wide
+  let factor: (hi: Double, lo: Double)
+
+  @inline(__always) init(total: Wide, factor: (hi: Double, lo: Double)) {
+    self.total = total
+    self.factor = factor
+  }
+
+  @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+    let size = factor.hi.magnitude
+    if !total.isOrdinary {
+      fill(out, count, with: E.nan)
+    } else if size == 0 || (size > 0x1p-480 && size < powerOfTwo(E.outputShift - 4)) {
+      writeInRange(x, to: out, count)
+    } else {
+      writeAnyRange(x, to: out, count)
+    }
+  }
+
+  @inline(never) private func writeInRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+    let quotient = quotient(1 / E.bias)
+    let exponent = Double(Int((quotient.hi.bitPattern &>> 52) & 0x7FF) &- 1023)
+    let unit = quotient.hi == 0 ? 1 : powerOfTwo(-exponent)
+    let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
+    let hi = E(rounding: quotient.hi * unit)
+    let kh = Lanes(repeating: hi)
+    let kl = Lanes(repeating: E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit))
+    let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    let window = Window<E>(shift: shift, anchor: total.anchor)
+    if total.anchor == 0 {
+      forEachStep(count) { i, n in
+        E.store(Self.product(E.load(x + i, n), window, kh, kl) * down, out + i, n)
+      }
+    } else {
+      forEachStep(count) { i, n in
+        E.store(Self.product(E.load(x + i, n) - window.anchor, window, kh, kl) * down, out + i, n)
+      }
+    }
+  }
+
+  @inline(__always) private static func product(
+    _ x: Lanes<E>, _ window: Window<E>, _ kh: Lanes<E>, _ kl: Lanes<E>
+  ) -> Lanes<E> {
+    let term = E.term(x.replacing(with: window.lowest, where: x .< window.lowest), window.magic)
+    let major = term.scale * term.major
+    let product = major * kh
+    let lost = E.multiplyAdd(major, kh, -product)
+    let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
+    return product + E.multiplyAdd(term.scale, rest, lost)
+  }
+
+  /// One by one in f64 with the exponent apart: factors of 1e300, of 1e-300, infinite ones and NaN.
+  @inline(never) private func writeAnyRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+    let share = Writer(total: total, factor: (1, 0)).quotient(1)
+    var i = 0
+    while i < count {
+      let gap = clamped(Doubles(repeating: x[i].widened - total.anchor), -0x1p16, 0x1p16)
+      let e = exponential(gap)
+      let p = e.value.hi[0] * share.hi
+      let exponent = e.exponent[0] - total.exponent
+      let product = p * factor.hi
+      // A product in range is scaled once; one that is not would be infinite or 0 only because its exponent is apart.
+      let value = product.magnitude < .infinity ? scaled(product, exponent) : scaled(p, exponent) * factor.hi
+      out[i] = E(rounding: value)
+      i &+= 1
+    }
+  }
+
+  /// factor / total's mantissa, times a constant, as hi + lo.
+  @inline(__always) private func quotient(_ constant: Double) -> (hi: Double, lo: Double) {
+    let k =
+      Pair(Doubles(repeating: factor.hi), Doubles(repeating: factor.lo))
+      / Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo))
+    return (k.hi[0] * constant, k.lo[0] * constant)
+  }
+}

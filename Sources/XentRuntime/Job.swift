@@ -1,0 +1,44 @@
+import CXentSystem
+import XentCore
+
+/// A planned problem, as the threads share it.
+struct Job {
+  let problem: UnsafePointer<xentk_problem>
+  let kernel: xentk_kernel
+  let plan: Plan
+  let losses: UnsafeMutablePointer<xentk_loss>
+
+  func run(segment: Int64, scratch: UnsafeMutableRawPointer) {
+    let (first, last) = plan.rows(of: segment)
+    kernel(problem, first, last, scratch, losses + Int(segment))
+  }
+}
+
+/// Runs a checked problem and gives the sum of its rows' losses, unrounded.
+public func execute(_ problem: xentk_problem) -> xentk_loss {
+  guard problem.rows > 0, let kernel = CPULevel.current.kernel(problem.operation, problem.dtype) else {
+    return xentk_loss()
+  }
+  let plan = Plan(problem)
+  var losses = xentk_losses()
+  return withUnsafeMutablePointer(to: &losses) { losses in
+    let losses = UnsafeMutableRawPointer(losses).assumingMemoryBound(to: xentk_loss.self)
+    withUnsafePointer(to: problem) { problem in
+      let job = Job(problem: problem, kernel: kernel, plan: plan, losses: losses)
+      if !(plan.isLarge && Pool.run(job)) { runSerially(job) }
+    }
+    var total = losses[0]
+    for segment in 1..<max(1, Int(plan.segments)) { total.add(losses[segment]) }
+    return total
+  }
+}
+
+private func runSerially(_ job: Job) {
+  withScratch { scratch in
+    for segment in 0..<job.plan.segments { job.run(segment: segment, scratch: scratch) }
+  }
+}
+
+func withScratch(_ body: (UnsafeMutableRawPointer) -> Void) {
+  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 64) { body($0.baseAddress.unsafelyUnwrapped) }
+}

@@ -1,0 +1,31 @@
+import CXentSystem
+
+/// How a problem's rows are cut. Only the shape decides, never the threads: so the losses of the segments, added in order,
+/// have the same bits for any number of threads.
+struct Plan {
+  let rows: Int64
+  let rowsPerSegment: Int64
+  let segments: Int64
+  /// Whether the work is worth waking other threads for.
+  let isLarge: Bool
+
+  init(_ problem: xentk_problem) {
+    rows = problem.rows
+    // An nll touches one element a row.
+    let touched = Int(problem.operation) == XENTK_NLL ? 8 : max(problem.classes, 1)
+    // Eight rows fill the lanes of a kernel's last step; a row of 16384 elements is work enough on its own.
+    let batch: Int64 = 8, worth: Int64 = 16384
+    let enough = min(batch, (worth + touched - 1) / touched)
+    let share = rows / Int64(XENTK_SEGMENTS) + (rows % Int64(XENTK_SEGMENTS) == 0 ? 0 : 1)
+    let size = max(share, enough)
+    rowsPerSegment = size <= batch ? size : (size + batch - 1) / batch * batch
+    segments = rows / rowsPerSegment + (rows % rowsPerSegment == 0 ? 0 : 1)
+    // About 20 microseconds of work, what waking a thread may cost.
+    isLarge = segments > 1 && rows > (1 << 17) / touched
+  }
+
+  func rows(of segment: Int64) -> (first: Int64, last: Int64) {
+    let first = segment * rowsPerSegment
+    return (first, min(first + rowsPerSegment, rows))
+  }
+}

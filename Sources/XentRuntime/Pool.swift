@@ -1,0 +1,110 @@
+import CXentSystem
+
+/// The library's threads. One call at a time owns them; a call that finds them owned runs in its own thread.
+///
+/// A job's segments are handed out by one word, the ticket: (round, seats, segments left). A thread claims a segment by a
+/// compare-and-swap that takes one off; only then does it read the job, which stays until its claim is finished. So nobody
+/// waits for a worker that has not claimed anything, and a worker that comes late finds nothing left and the job untouched.
+enum Pool {
+  private static let seat: Int64 = 1 << 16
+  private static let leftMask: Int64 = 0xFFFF
+  private static let roundShift: Int64 = 32
+
+  /// Runs a job on as many threads as are set; false if the caller has to run it alone.
+  static func run(_ job: Job) -> Bool {
+    let threads = Threads.current
+    guard threads > 1, acquire() else { return false }
+    defer { release() }
+    guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else { return false }
+    withUnsafePointer(to: job) { share($0, pool, seats: threads - 1) }
+    return true
+  }
+
+  /// Makes sure of `threads` threads now; false if there is no memory for them.
+  static func prepare(threads: Int64) -> Bool {
+    guard threads > 1 else { return true }
+    while !acquire() { sched_yield() }
+    defer { release() }
+    guard let pool = prepared(workers: threads - 1) else { return false }
+    return pool.pointee.workers >= threads - 1
+  }
+
+  private static func acquire() -> Bool { xents_exchange(&xents_state().pointee.owner, 0, 1) != 0 }
+  private static func release() { xents_store(&xents_state().pointee.owner, 0) }
+
+  /// The pool, with `workers` workers or as many as can be had.
+  private static func prepared(workers: Int64) -> UnsafeMutablePointer<xents_pool>? {
+    let shared = xents_state()
+    if shared.pointee.pool == nil { shared.pointee.pool = xents_pool_create() }
+    guard let pool = shared.pointee.pool else { return nil }
+    while pool.pointee.workers < workers {
+      guard xents_spawn({ Pool.work(for: $0); return nil }, pool) == 0 else { break }
+      pool.pointee.workers += 1
+    }
+    return pool
+  }
+
+  private static func share(_ job: UnsafePointer<Job>, _ pool: UnsafeMutablePointer<xents_pool>, seats: Int64) {
+    // No worker holds a claim here: the last owner waited for all of them. So the job's words are this thread's.
+    pool.pointee.job = UnsafeRawPointer(job)
+    pool.pointee.segments = job.pointee.plan.segments
+    xents_store(&pool.pointee.finished, 0)
+    pthread_mutex_lock(&pool.pointee.mutex)
+    let round = (pool.pointee.round + 1) & 0x7FFF_FFFF
+    xents_store(&pool.pointee.ticket, round << roundShift | seats * seat | job.pointee.plan.segments)
+    xents_store(&pool.pointee.round, round)
+    pthread_cond_broadcast(&pool.pointee.changed)
+    pthread_mutex_unlock(&pool.pointee.mutex)
+    takeSegments(pool, round: round, isWorker: false)
+    var looks = 0
+    while xents_load(&pool.pointee.finished) < pool.pointee.segments {
+      looks += 1
+      if looks < 1000 { xents_pause() } else { sched_yield() }
+    }
+  }
+
+  /// A worker's life.
+  private static func work(for pool: UnsafeMutableRawPointer?) {
+    let pool = pool.unsafelyUnwrapped.assumingMemoryBound(to: xents_pool.self)
+    var round: Int64 = 0
+    while true {
+      round = nextRound(pool, after: round)
+      takeSegments(pool, round: round, isWorker: true)
+    }
+  }
+
+  /// Looks for a while, since calls often follow each other, then sleeps.
+  private static func nextRound(_ pool: UnsafeMutablePointer<xents_pool>, after round: Int64) -> Int64 {
+    for _ in 0..<2000 {
+      let next = xents_load(&pool.pointee.round)
+      if next != round { return next }
+      xents_pause()
+    }
+    pthread_mutex_lock(&pool.pointee.mutex)
+    while xents_load(&pool.pointee.round) == round { pthread_cond_wait(&pool.pointee.changed, &pool.pointee.mutex) }
+    let next = xents_load(&pool.pointee.round)
+    pthread_mutex_unlock(&pool.pointee.mutex)
+    return next
+  }
+
+  private static func takeSegments(_ pool: UnsafeMutablePointer<xents_pool>, round: Int64, isWorker: Bool) {
+    withScratch { scratch in
+      var seated = !isWorker
+      while true {
+        let ticket = xents_load(&pool.pointee.ticket)
+        let left = ticket & leftMask
+        guard ticket >> roundShift == round, left > 0 else { return }
+        var next = ticket - 1
+        if !seated {
+          guard (ticket >> 16) & 0xFFFF > 0 else { return }
+          next -= seat
+        }
+        guard xents_exchange(&pool.pointee.ticket, ticket, next) != 0 else { continue }
+        seated = true
+        let job = pool.pointee.job.unsafelyUnwrapped.assumingMemoryBound(to: Job.self)
+        job.pointee.run(segment: pool.pointee.segments - left, scratch: scratch)
+        _ = xents_add(&pool.pointee.finished, 1)
+      }
+    }
+  }
+}
