@@ -85,9 +85,10 @@ def integers(target: Array, function: str, ignore_index: int, classes: int) -> A
 
 
 def check_out(out: Any, shape: Sequence[int], dtype: Any, function: str, name: str = "out") -> None:
+    """dtype as float_dtype gives it."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"{function}: {name} is {type(out).__name__}, not a NumPy array")
-    if _NATIVE.get(out.dtype) != dtype:
+    if _NATIVE.get(out.dtype) is not dtype:  # not !=, for which None is float64
         raise TypeError(f"{function}: {name} is {out.dtype.name}, not {dtype.name}")
     if out.shape != tuple(shape):
         raise ValueError(f"{function}: {name} has shape {out.shape}, not {tuple(shape)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def set_num_threads(num_threads: int) -> None:
     2
     >>> xent.set_num_threads(0)
     """
-    number = num_threads.__index__()
+    number = index(num_threads)
     if not -(2**31) <= number < 2**31:  # ctypes would cut it to 32 bits
         raise ValueError(f"set_num_threads: num_threads is {number}, not in [0, 1024]")
     status = library.xent_set_num_threads(number)

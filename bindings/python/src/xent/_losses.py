@@ -152,16 +152,16 @@ def cross_entropy_with_grad(
     """
     _check_smoothing("cross_entropy_with_grad", label_smoothing)
     call = _prepare("cross_entropy_with_grad", "logits", logits, target, weight, ignore_index, reduction)
-    scores = call.scores
+    dtype, scores = call.dtype, call.scores
     if grad_out is None:
-        grad = written = np.empty(scores.shape, scores.dtype)
+        grad = written = np.empty(scores.shape, dtype)
     else:
-        check_out(grad_out, scores.shape, scores.dtype, "cross_entropy_with_grad", "grad_out")
+        check_out(grad_out, scores.shape, dtype, "cross_entropy_with_grad", "grad_out")
         grad = grad_out
         inputs = [array for array in (scores, call.targets, call.weights) if array is not None]
         written = destination(grad, inputs, scores if call.own else None)
-    loss = np.empty(() if call.reduction else call.targets.shape, scores.dtype)
-    status = _CROSS_ENTROPY_GRAD[scores.dtype](*call.inputs(), address(loss), address(written))
+    loss = np.empty(() if call.reduction else call.targets.shape, dtype)
+    status = _CROSS_ENTROPY_GRAD[dtype](*call.inputs(), address(loss), address(written))
     if status:
         fail(status)
     if written is not grad:
@@ -214,7 +214,8 @@ def nll_loss_grad(
         raise NotImplementedError(f"{function}: target of shape {target.shape}; only (N,) and () are supported yet")
     targets = integers(target, function, ignored, classes)
     if dtype is None:
-        dtype = getattr(weight, "dtype", np.float64)
+        plain_numbers = weight is None or isinstance(weight, (list, tuple))
+        dtype = np.float64 if plain_numbers else as_array(weight, function, "weight").dtype
     result = float_dtype(np.dtype(dtype), function, "dtype")
     weights = _weights(weight, function, "dtype", result, classes)
     grad = np.empty((*targets.shape, classes), result)
@@ -235,6 +236,7 @@ def nll_loss_grad(
 class _Call(NamedTuple):
     """What the C functions of a loss take, checked and plain."""
 
+    dtype: Any
     scores: Array
     targets: Array
     weights: Array | None
@@ -274,7 +276,7 @@ def _prepare(
         raise ValueError(f"{function}: target has shape {targets.shape}, not {shape[:-1]}, for {name} of shape {shape}")
     weights = _weights(weight, function, name, dtype, shape[-1])
     ready = plain(array, dtype)
-    return _Call(ready, targets, weights, ignored, mode, ready is not array)
+    return _Call(dtype, ready, targets, weights, ignored, mode, ready is not array)
 
 
 def _options(function: str, ignore_index: int, reduction: str) -> tuple[int, int]:
@@ -310,9 +312,8 @@ def _check_smoothing(function: str, label_smoothing: float) -> None:
 
 
 def _loss(functions: Any, call: _Call) -> Any:
-    dtype = call.scores.dtype
-    loss = np.empty(() if call.reduction else call.targets.shape, dtype)
-    status = functions[dtype](*call.inputs(), address(loss))
+    loss = np.empty(() if call.reduction else call.targets.shape, call.dtype)
+    status = functions[call.dtype](*call.inputs(), address(loss))
     if status:
         fail(status)
     return loss[()]
