@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every array of every function ends, and then begins, where the memory does: a read or a write one byte outside is a
+ * fault. What lies on the other side of each output is compared. Lengths cover every remainder of a vector, of a strip
+ * of 128 and of a chunk of 2048. Then: rows that need not be read are not to be touched at all.
+ */
+#include "check.h"
+#include "operations.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { MAX_ROWS = 5, MAX_CLASSES = 2049, MARGIN = 256 };
+
+/* Usable memory between two pages without access. */
+typedef struct {
+  char *start;
+  size_t size;
+} region;
+
+static region regions[MAX_ARRAYS];
+static char running[160]; /* what to say should it fault */
+
+static void on_fault(int number) {
+  static const char before[] = "\nnot ok - ", after[] = ": memory outside an array was touched\n";
+  if (write(1, before, sizeof before - 1) < 0 || write(1, running, strlen(running)) < 0 ||
+      write(1, after, sizeof after - 1) < 0)
+    _exit(4);
+  _exit(number == SIGBUS ? 5 : 6);
+}
+
+static region make_region(size_t bytes) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (bytes + page - 1) / page * page;
+  char *all = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(all != MAP_FAILED);
+  REQUIRE(!mprotect(all, page, PROT_NONE) && !mprotect(all + page + size, page, PROT_NONE));
+  return (region){all + page, size};
+}
+
+/* The bytes on the side of an array that has no guard page are 0x3C and stay so. */
+static bool is_margin_kept(const char *margin) {
+  for (int k = 0; k < MARGIN; k++)
+    if (margin[k] != 0x3C) return false;
+  return true;
+}
+
+static bool try_placement(const operation *op, dtype type, const parameters *p, bool at_end, void **results,
+                          void *const *inputs, bool has_weight) {
+  void *at[MAX_ARRAYS] = {0}, *passed[MAX_ARRAYS] = {0};
+  char *margins[MAX_ARRAYS];
+  size_t bytes[MAX_ARRAYS];
+  bool fine = true;
+  for (int k = 0; k < op->count; k++) {
+    bytes[k] = array_bytes(&op->arrays[k], type, p);
+    passed[k] = at[k] = regions[k].start + (at_end ? regions[k].size - bytes[k] : 0);
+    margins[k] = (char *)at[k] + (at_end ? -MARGIN : (ptrdiff_t)bytes[k]);
+    memset(margins[k], 0x3C, MARGIN);
+    memcpy(at[k], inputs[k], bytes[k]);
+  }
+  if (op->has_options && !has_weight) passed[array_index(op, "weight")] = NULL;
+  fine &= op->call[type](passed, p) == XENT_OK;
+  for (int k = 0; k < op->count; k++) {
+    fine &= is_margin_kept(margins[k]);
+    if (!op->arrays[k].is_output) fine &= !memcmp(at[k], inputs[k], bytes[k]);
+    else if (at_end) memcpy(results[k], at[k], bytes[k]);
+    else fine &= same_values(results[k], at[k], &op->arrays[k], type, element_count(&op->arrays[k], p));
+  }
+  return fine;
+}
+
+static void check_shape(const operation *op, dtype type, int64_t rows, int64_t classes) {
+  bool fine = true;
+  for (int32_t reduction = 0; reduction < (op->has_options ? 3 : 1); reduction++) {
+    parameters p = {rows, classes, XENT_IGNORE_INDEX, reduction};
+    void *inputs[MAX_ARRAYS], *results[MAX_ARRAYS];
+    allocate_arrays(op, type, &p, inputs);
+    allocate_arrays(op, type, &p, results);
+    fill_arrays(op, type, &p, inputs, (uint64_t)(rows * 5000 + classes));
+    for (int has_weight = 0; has_weight < (op->has_options ? 2 : 1); has_weight++)
+      for (int at_end = 1; at_end >= 0; at_end--) {
+        snprintf(running, sizeof running, "%s %lld x %lld, reduction %d%s, %s of memory", function_name(op, type),
+                 (long long)rows, (long long)classes, (int)reduction, has_weight ? ", weights" : "",
+                 at_end ? "at the end" : "at the start");
+        bool right = try_placement(op, type, &p, at_end, results, inputs, has_weight);
+        if (!right) because("%s: %s", running, xent_last_error());
+        fine &= right;
+      }
+    free_arrays(op, inputs);
+    free_arrays(op, results);
+  }
+  CHECK(fine, "%s %lld x %lld between guard pages", function_name(op, type), (long long)rows, (long long)classes);
+}
+
+static void check_shapes(const operation *op, dtype type) {
+  static const int64_t borders[] = {31, 32, 33, 63, 64, 65, 127, 128, 129, 130, 255, 257, 2047, 2048, 2049};
+  for (int k = 0; k < op->count; k++) regions[k] = make_region(MAX_ROWS * MAX_CLASSES * sizeof(double) + MARGIN);
+  for (int64_t rows = 1; rows <= MAX_ROWS; rows++) {
+    for (int64_t classes = 0; classes <= 2 * 8 + 1; classes++) check_shape(op, type, rows, classes);
+    for (size_t b = 0; b < sizeof borders / sizeof *borders; b++) check_shape(op, type, rows, borders[b]);
+  }
+  for (int k = 0; k < op->count; k++)
+    munmap(regions[k].start - sysconf(_SC_PAGESIZE), regions[k].size + 2 * (size_t)sysconf(_SC_PAGESIZE));
+}
+
+/* Rows of whole pages, some without access: those of ignored targets and, for nll, all pages but those of the targets. */
+static void check_unread(const operation *op, dtype type) {
+  enum { ROWS = 6, PAGES = 3 }; /* pages to a row */
+  static const bool ignored[ROWS] = {true, false, true, true, false, true};
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), element = type == F32 ? sizeof(float) : sizeof(double);
+  int64_t per_page = (int64_t)(page / element), classes = PAGES * per_page;
+  if (!op->has_options || op->arrays[0].shape != MATRIX) return;
+  bool is_nll = !strcmp(op->name, "nll");
+
+  for (int32_t reduction = 0; reduction < 3; reduction++) {
+    parameters p = {ROWS, classes, XENT_IGNORE_INDEX, reduction};
+    void *arrays[MAX_ARRAYS], *expected[MAX_ARRAYS];
+    allocate_arrays(op, type, &p, arrays);
+    allocate_arrays(op, type, &p, expected);
+    fill_arrays(op, type, &p, arrays, 17);
+    int64_t *targets = arrays[array_index(op, "targets")];
+    for (int64_t i = 0; i < ROWS; i++) targets[i] = ignored[i] ? XENT_IGNORE_INDEX : (i % PAGES) * per_page + 7 * i;
+
+    region matrix = make_region(array_bytes(&op->arrays[0], type, &p));
+    memcpy(matrix.start, arrays[0], matrix.size);
+    void *open[MAX_ARRAYS], *closed[MAX_ARRAYS];
+    for (int k = 0; k < op->count; k++) {
+      open[k] = op->arrays[k].is_output ? expected[k] : arrays[k];
+      closed[k] = k ? arrays[k] : matrix.start;
+    }
+    snprintf(running, sizeof running, "%s: rows that must not be read, reduction %d", function_name(op, type),
+             (int)reduction);
+    REQUIRE(op->call[type](open, &p) == XENT_OK);
+    for (int64_t i = 0; i < ROWS; i++)
+      for (int64_t k = 0; k < PAGES; k++)
+        if (ignored[i] || (is_nll && k != i % PAGES))
+          REQUIRE(!mprotect(matrix.start + (size_t)(i * PAGES + k) * page, page, PROT_NONE));
+    bool fine = op->call[type](closed, &p) == XENT_OK;
+    for (int k = 0; k < op->count; k++)
+      if (op->arrays[k].is_output)
+        fine &= same_values(expected[k], arrays[k], &op->arrays[k], type, element_count(&op->arrays[k], &p));
+    CHECK(fine, "%s", running);
+    munmap(matrix.start - page, matrix.size + 2 * page);
+    free_arrays(op, arrays);
+    free_arrays(op, expected);
+  }
+}
+
+int main(void) {
+  struct sigaction action = {.sa_handler = on_fault};
+  REQUIRE(!sigaction(SIGSEGV, &action, NULL) && !sigaction(SIGBUS, &action, NULL));
+  setvbuf(stdout, NULL, _IOLBF, 0);
+  for (int k = 0; k < operation_count; k++)
+    for (dtype type = F32; type < DTYPES; type++) {
+      check_shapes(&operations[k], type);
+      check_unread(&operations[k], type);
+    }
+  return check_summary();
+}
