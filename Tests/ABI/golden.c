@@ -151,8 +151,8 @@ static golden_case begin_case(const char *line) {
   char function[64], type[8];
   long long rows, classes, ignore_index = XENT_IGNORE_INDEX;
   int reduction = 0;
-  int fields = sscanf(line, "case %127s %63s %7s rows %lld classes %lld reduction %d ignore_index %lld", c.name, function,
-                      type, &rows, &classes, &reduction, &ignore_index);
+  int fields = sscanf(line, "case %127s %63s %7s rows %lld classes %lld reduction %d ignore_index %lld", c.name,
+                      function, type, &rows, &classes, &reduction, &ignore_index);
   for (int k = 0; k < operation_count; k++)
     if (!strcmp(operations[k].name, function)) c.op = &operations[k];
   if (!c.op || fields != (c.op->has_options ? 7 : 5) || (strcmp(type, "f32") && strcmp(type, "f64")))

@@ -103,7 +103,7 @@ static void check_shapes(const operation *op, dtype type) {
     munmap(regions[k].start - sysconf(_SC_PAGESIZE), regions[k].size + 2 * (size_t)sysconf(_SC_PAGESIZE));
 }
 
-/* Rows of whole pages, some without access: those of ignored targets and, for nll, all pages but those of the targets. */
+/* Rows of whole pages, some without access: those of ignored targets and, for nll, every page without a target. */
 static void check_unread(const operation *op, dtype type) {
   enum { ROWS = 6, PAGES = 3 }; /* pages to a row */
   static const bool ignored[ROWS] = {true, false, true, true, false, true};

@@ -26,7 +26,7 @@ typedef struct {
 
 static prepared calls[CALLS];
 
-/* NULL when all went well and, but for the first time, gave the same bits; otherwise what did not. Asks for no memory. */
+/* NULL when all went well and, but for the first time, gave the same bits; otherwise what did not. Needs no memory. */
 static const char *run_all(bool is_first) {
   for (int n = 0; n < CALLS; n++) {
     prepared *c = &calls[n];

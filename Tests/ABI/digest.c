@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * digest [small]: one line "<function> <small|large> <64-bit FNV-1a of every output bit>" for each function and dtype.
+ *
+ * The bits are the same at every CPU level, for every number of threads, static or shared, and from version to version
+ * (Tests/Golden/digest.txt). The corpus is made of integers and exact operations only, never with a libm; a NaN counts
+ * as one value whatever its payload. The large half is there to be cut up among threads; under an emulator it is slow.
+ */
+#include "operations.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a row of logits looks like. */
+enum {
+  ORDINARY,
+  FAR_APART,    /* +-1000: most of the row underflows */
+  CLOSE,        /* within 1e-3 */
+  HIGH,         /* around 1e8: as shifted far from 0 */
+  MASKED,       /* a third is -inf */
+  TIES,         /* four values only */
+  DOMINATED,    /* one class far above the others: losses from 1e-9 down */
+  ANY_EXPONENT, /* every magnitude of the dtype */
+  NEAR_2_15,    /* about +-32768, among small ones */
+  SUBNORMAL,
+  VANISHING, /* where exp of the difference becomes subnormal, then 0 */
+  NOT_FINITE,
+  STYLES
+};
+
+static double power_of_two(int64_t exponent) { return ldexp(1, (int)exponent); }
+
+static int64_t pick(uint64_t *state, int64_t low, int64_t high) {
+  return low + (int64_t)(random_bits(state) % (uint64_t)(high - low + 1));
+}
+
+static double element(int style, dtype type, uint64_t *state) {
+  double u = random_unit(state);
+  switch (style) {
+    case FAR_APART: return 1000 * u;
+    case CLOSE: return u / 1024;
+    case HIGH: return 1e8 + 64 * u;
+    case MASKED: return random_bits(state) % 3 ? 6 * u : -INFINITY;
+    case TIES: return (double)pick(state, 0, 3);
+    case DOMINATED: return 4 * u;
+    case ANY_EXPONENT: return u * power_of_two(type == F32 ? pick(state, -149, 127) : pick(state, -1074, 1023));
+    case NEAR_2_15: return random_bits(state) % 4 ? 3 * u : (u < 0 ? -32768 : 32768) + 100 * u;
+    case SUBNORMAL: return u * power_of_two(type == F32 ? -128 : -1024);
+    case VANISHING: return type == F32 ? -52 + 54 * u : -374 + 376 * u;
+    default: return 6 * u + 2 * random_unit(state);
+  }
+}
+
+/* The rows take turns in style, `first_style` first; not_above_0 makes log-probabilities of them. */
+static void fill_matrix(void *matrix, dtype type, int64_t rows, int64_t classes, int first_style, bool not_above_0,
+                        uint64_t seed) {
+  for (int64_t i = 0; i < rows; i++) {
+    int style = (int)((first_style + i) % STYLES);
+    for (int64_t j = 0; j < classes; j++) {
+      double x = element(style, type, &seed);
+      store(matrix, type, i * classes + j, not_above_0 && x > 0 ? -x : x);
+    }
+    int64_t chosen = i * classes + (int64_t)(random_bits(&seed) % (uint64_t)classes);
+    if (style == DOMINATED && !not_above_0)
+      store(matrix, type, chosen, (double)pick(&seed, 20, type == F32 ? 110 : 760));
+    if (style != NOT_FINITE) continue;
+    switch (pick(&seed, 0, 3)) {
+      case 0: store(matrix, type, chosen, NAN); break;
+      case 1: store(matrix, type, chosen, not_above_0 ? -INFINITY : INFINITY); break;
+      case 2:
+        for (int64_t j = 0; j < classes; j++) store(matrix, type, i * classes + j, -INFINITY);
+        break;
+      default: /* all -inf but one */
+        for (int64_t j = 0; j < classes; j++)
+          if (i * classes + j != chosen) store(matrix, type, i * classes + j, -INFINITY);
+    }
+  }
+}
+
+static void fill(const operation *op, dtype type, const parameters *p, void **arrays, int first_style, uint64_t seed) {
+  fill_arrays(op, type, p, arrays, seed); /* targets, and a pattern in the outputs */
+  for (int k = 0; k < op->count; k++) {
+    const array_spec *array = &op->arrays[k];
+    if (array->is_output || array->is_int64) continue;
+    if (array->shape == MATRIX) {
+      fill_matrix(arrays[k], type, p->rows, p->classes, first_style, !strcmp(array->name, "log_probs"),
+                  seed + (uint64_t)k);
+    } else {
+      uint64_t state = seed + 100;
+      for (int64_t n = 0; n < p->classes; n++) {
+        double u = random_unit(&state), magnitude = (u < 0 ? -u : u) * power_of_two(pick(&state, -20, 20));
+        store(arrays[k], type, n, n % 7 == 3 ? 0 : n % 7 == 5 ? u : magnitude);
+      }
+    }
+  }
+}
+
+static void hash_bytes(uint64_t *hash, uint64_t value, size_t bytes) {
+  for (size_t k = 0; k < bytes; k++) *hash = (*hash ^ (value >> 8 * k & 0xFF)) * UINT64_C(0x100000001B3);
+}
+
+static void hash_array(uint64_t *hash, const void *array, dtype type, int64_t count) {
+  for (int64_t n = 0; n < count; n++) {
+    double value = load(array, type, n);
+    uint64_t wide;
+    uint32_t narrow;
+    if (type == F32) {
+      memcpy(&narrow, (const char *)array + n * (int64_t)sizeof narrow, sizeof narrow);
+      hash_bytes(hash, value != value ? 0x7FC00000u : narrow, sizeof narrow);
+    } else {
+      memcpy(&wide, (const char *)array + n * (int64_t)sizeof wide, sizeof wide);
+      hash_bytes(hash, value != value ? UINT64_C(0x7FF8000000000000) : wide, sizeof wide);
+    }
+  }
+}
+
+static void digest_call(uint64_t *hash, const operation *op, dtype type, const parameters *p, bool has_weight,
+                        int first_style, uint64_t seed) {
+  void *arrays[MAX_ARRAYS] = {0}, *passed[MAX_ARRAYS];
+  allocate_arrays(op, type, p, arrays);
+  fill(op, type, p, arrays, first_style, seed);
+  memcpy(passed, arrays, sizeof passed);
+  if (op->has_options && !has_weight) passed[array_index(op, "weight")] = NULL;
+  if (op->call[type](passed, p) != XENT_OK) {
+    printf("not ok - %s\n", xent_last_error());
+    exit(1);
+  }
+  for (int k = 0; k < op->count; k++)
+    if (op->arrays[k].is_output) hash_array(hash, arrays[k], type, element_count(&op->arrays[k], p));
+  free_arrays(op, arrays);
+}
+
+/* Every shape with every style; a small one in every reduction, with weights and without. A mean over rows of which one
+ * is NaN says little, so the reductions also get shapes of ordinary rows alone (a single row has a single style). */
+static uint64_t digest_small(const operation *op, dtype type) {
+  static const int64_t classes[] = {1,   2,   3,   5,   8,   13,  16,   17,   31,   64,
+                                    127, 128, 129, 200, 257, 1000, 2047, 2048, 2049, 5000};
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (size_t k = 0; k < sizeof classes / sizeof *classes; k++) {
+    bool is_narrow = classes[k] <= 64;
+    for (int variant = 0; variant < (op->has_options ? 6 : 1); variant++) {
+      parameters p = {STYLES, classes[k], variant % 2 ? 0 : XENT_IGNORE_INDEX, (int32_t)(variant % 3)};
+      if (is_narrow || variant == (int)(k % 6) || !op->has_options)
+        digest_call(&hash, op, type, &p, variant >= 3, 0, 1000 * k + (uint64_t)variant);
+      p.rows = 1;
+      if (is_narrow)
+        for (int style = 0; style < STYLES; style++)
+          digest_call(&hash, op, type, &p, variant >= 3, style, 1000 * k + 10 * (uint64_t)style + (uint64_t)variant);
+    }
+  }
+  return hash;
+}
+
+static uint64_t digest_large(const operation *op, dtype type) {
+  static const struct {
+    int64_t rows, classes;
+  } shapes[] = {{4096, 65}, {301, 2500}, {2, 200003}};
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+    parameters p = {shapes[k].rows, shapes[k].classes, XENT_IGNORE_INDEX, (int32_t)(k % 3)};
+    digest_call(&hash, op, type, &p, k % 2, 0, k);
+    /* Without rows that are NaN, so that a reduction over many rows has a value: row by row, one ordinary style. */
+    if (!op->has_options) continue;
+    void *arrays[MAX_ARRAYS];
+    allocate_arrays(op, type, &p, arrays);
+    for (p.reduction = XENT_REDUCTION_MEAN; p.reduction <= XENT_REDUCTION_SUM; p.reduction++) {
+      fill_arrays(op, type, &p, arrays, k);
+      if (op->call[type](arrays, &p) != XENT_OK) exit(1);
+      for (int n = 0; n < op->count; n++)
+        if (op->arrays[n].is_output) hash_array(&hash, arrays[n], type, element_count(&op->arrays[n], &p));
+    }
+    free_arrays(op, arrays);
+  }
+  return hash;
+}
+
+int main(int count, char **arguments) {
+  bool only_small = count == 2 && !strcmp(arguments[1], "small");
+  if (count > 1 && !only_small) return 2;
+  for (int k = 0; k < operation_count; k++)
+    for (dtype type = F32; type < DTYPES; type++) {
+      printf("%s small %016" PRIx64 "\n", function_name(&operations[k], type), digest_small(&operations[k], type));
+      if (!only_small)
+        printf("%s large %016" PRIx64 "\n", function_name(&operations[k], type), digest_large(&operations[k], type));
+    }
+  return 0;
+}
