@@ -9,14 +9,19 @@ let release: BuildSettingCondition = .when(configuration: .release)
 
 // The CPU levels: one kernel source, compiled once per row. `march` holds in release only: a debug build emits the standard
 // library's helpers as shared symbols, which must not be compiled for more than the baseline.
+struct Level {
+  var suffix = ""
+  var defines: [String] = []
+  var flags: [String] = []
+}
 #if arch(x86_64)
-  let levels: [(suffix: String, defines: [String], march: String?)] = [
-    ("", [], "x86-64"),
-    ("V3", ["XENT_V3", "XENT_FMA"], "x86-64-v3"),
-    ("V4", ["XENT_V4", "XENT_FMA"], "x86-64-v4"),
+  let levels = [
+    Level(flags: ["-Xcc", "-march=x86-64"]),
+    Level(suffix: "V3", defines: ["XENT_V3", "XENT_FMA"], flags: ["-Xcc", "-march=x86-64-v3"]),
+    Level(suffix: "V4", defines: ["XENT_V4", "XENT_FMA"], flags: ["-Xcc", "-march=x86-64-v4"]),
   ]
 #else
-  let levels: [(suffix: String, defines: [String], march: String?)] = [("", ["XENT_FMA"], nil)]
+  let levels = [Level(defines: ["XENT_FMA"])]
 #endif
 
 var settings: [SwiftSetting] = [.unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"], release)]
@@ -24,7 +29,7 @@ var linking = [
   "-use-ld=lld", "-no-toolchain-stdlib-rpath",
   "-Xlinker", "-soname=libxent.so.1",
   "-Xlinker", "--version-script=\(root)/Include/xent.map",
-  "-Xlinker", "--gc-sections",
+  "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all",
   "-Xlinker", "-z", "-Xlinker", "now",
   "-Xlinker", "-z", "-Xlinker", "nodelete",  // a worker thread may be running this code at dlclose
 ]
@@ -44,11 +49,12 @@ default:
   fatalError("XENT_RUNTIME is \(runtime), not embedded, static or dynamic")
 }
 
+// All but the kernels runs once a call.
+let small: [SwiftSetting] = settings + [.unsafeFlags(["-Osize"], release)]
 let kernels = levels.map { level in
   Target.target(
     name: "XentKernels\(level.suffix)", dependencies: ["CXentSystem"],
-    swiftSettings: settings + level.defines.map { .define($0) }
-      + (level.march.map { [.unsafeFlags(["-Xcc", "-march=\($0)"], release)] } ?? []))
+    swiftSettings: settings + level.defines.map { .define($0) } + [.unsafeFlags(level.flags, release)])
 }
 
 let package = Package(
@@ -57,14 +63,14 @@ let package = Package(
   targets: kernels + [
     .systemLibrary(name: "CXent", path: "Include"),
     .systemLibrary(name: "CXentSystem"),
-    .target(name: "XentCore", dependencies: ["CXent", "CXentSystem"], swiftSettings: settings),
+    .target(name: "XentCore", dependencies: ["CXent", "CXentSystem"], swiftSettings: small),
     .target(
       name: "XentRuntime",
       dependencies: ["CXentSystem", "XentCore"] + kernels.map { .init(stringLiteral: $0.name) },
-      swiftSettings: settings),
+      swiftSettings: small),
     .target(
       name: "Xent", dependencies: ["CXent", "CXentSystem", "XentCore", "XentRuntime"],
-      swiftSettings: settings, linkerSettings: [.linkedLibrary("m"), .unsafeFlags(linking, release)]),
+      swiftSettings: small, linkerSettings: [.linkedLibrary("m"), .unsafeFlags(linking, release)]),
     .testTarget(
       name: "XentTests",
       dependencies: ["CXent", "CXentSystem", "Xent", "XentCore", "XentRuntime", "XentKernels"]),

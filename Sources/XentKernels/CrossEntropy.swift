@@ -30,7 +30,7 @@ import CXentSystem
       if let target = rows.target(row) {
         let c = rows.coefficient(target)
         let total = batch.rest(lane) + Wide.exp(batch.kept[lane])
-        Writer<E>(total: total, factor: c).write(rows.input(row), to: out, rows.classes)
+        Writer<E>(total: total, factor: c, stage: stage).write(rows.input(row), to: out, rows.classes)
         out[target] = E(rounding: -outcome.others(lane, times: c))
       } else {
         fill(out, rows.classes, with: 0)

@@ -2,19 +2,16 @@
 
 import CXentSystem
 
-/// Which exponentials are formed: exp(x − anchor)·2^shift·bias, `x` held up to `lowest` from below.
+/// Which exponentials are formed: exp(x)·2^shift·bias, `x` held up to `lowest` from below.
 struct Window<E: Element> {
   /// Added to x·log2(e) it leaves the (shifted) exponent as an integer in the low bits.
   var magic: Lanes<E>
   /// Where the exponent would leave the format: smaller x are taken for it. They are 2^-240 or less of what matters.
   var lowest: Lanes<E>
-  /// Non-zero only beyond |x| = 2^15, where the argument reduction is no longer exact; x − anchor is exact in the window.
-  var anchor: Lanes<E>
 
-  @inline(__always) init(shift: Double, anchor: Double) {
+  @inline(__always) init(shift: Double) {
     magic = Lanes(repeating: E.magic(shift: shift))
     lowest = Lanes(repeating: E(rounding: (E.smallestExponent - shift) * 0.6931471805599453))
-    self.anchor = Lanes(repeating: E(rounding: anchor))
   }
 }
 

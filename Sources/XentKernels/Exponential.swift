@@ -17,7 +17,12 @@ struct Exponential {
 ///
 /// n = round(x / ln 2), r = x − n·ln 2 as r + rLow (|r| ≤ 0.347), then exp(r) = 1 + r + r²·q(r) with the Taylor series to
 /// r¹³ (truncation 2^-58), the two leading additions without loss (Dekker 1971).
-@inline(__always) func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)  // Out of line, because fma is not one instruction: see Lanes.swift.
+#endif
+func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   let biased = fma(x, Doubles(repeating: log2e), magic)
   let n = biased - magic
   let y = fma(n, Doubles(repeating: -ln2Hi), x)
@@ -43,7 +48,7 @@ struct Exponential {
 }
 
 /// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5.
-@inline(__always) func exponential(_ x: Doubles, _ xLow: Doubles = Doubles()) -> (value: Pair, exponent: Doubles) {
+@inline(never) func exponential(_ x: Doubles, _ xLow: Doubles = Doubles()) -> (value: Pair, exponent: Doubles) {
   let magic = Doubles(repeating: 0x1.8p52)
   let e = exponential(x, xLow, magic: magic)
   return (e.value, e.biased - magic)

@@ -92,14 +92,19 @@ struct Pair {
     self.lo = lo - (self.hi - hi)
   }
 
-  @inline(__always) static func * (a: Pair, b: Pair) -> Pair {
+  #if XENT_FMA
+    @inline(__always)
+  #else
+    @inline(never)
+  #endif
+  static func * (a: Pair, b: Pair) -> Pair {
     let product = a.hi * b.hi
     let low = fma(a.hi, b.hi, -product) + fma(a.hi, b.lo, a.lo * b.hi)
     return Pair(normalizing: product, low)
   }
 
   /// Within 2^-104.
-  @inline(__always) static func / (a: Pair, b: Pair) -> Pair {
+  @inline(never) static func / (a: Pair, b: Pair) -> Pair {
     let first = a.hi / b.hi
     let rest = fma(-first, b.hi, a.hi) + fma(-first, b.lo, a.lo)
     return Pair(normalizing: first, rest / b.hi)

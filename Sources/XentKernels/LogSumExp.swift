@@ -13,7 +13,7 @@ import CXentSystem
     let outcome = batch.outcome()
     var lane = 0
     while lane < count {
-      let (hi, lo) = batch.logSumExp(lane, outcome.loss)
+      let (hi, lo) = batch.logSumExp(lane, outcome)
       out[start &+ lane] = E(rounding: hi + lo)
       lane &+= 1
     }

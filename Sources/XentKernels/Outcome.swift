@@ -100,11 +100,12 @@ extension Batch {
   }
 
   /// log Σ exp over the whole row: kept − log p(kept), as hi + lo.
-  @inline(__always) func logSumExp(_ lane: Int, _ loss: Pair) -> (hi: Double, lo: Double) {
+  @inline(__always) func logSumExp(_ lane: Int, _ outcome: Outcome) -> (hi: Double, lo: Double) {
     let kept = kept[lane]
     if hi[lane].isNaN || kept.isNaN { return (.nan, 0) }
     if !kept.isFinite { return (kept, 0) }
-    let (sum, lost) = twoSum(kept, loss.hi[lane])
-    return (sum, sum.isFinite ? lost + loss.lo[lane] : 0)
+    let exponent = outcome.exponent[lane], loss = outcome.loss.hi[lane]
+    let (sum, lost) = twoSum(kept, exponent == 0 ? loss : scaled(loss, exponent))
+    return (sum, sum.isFinite ? lost + outcome.loss.lo[lane] : 0)
   }
 }

@@ -17,24 +17,33 @@ struct Stage<E: Element> {
     elements = scratch.assumingMemoryBound(to: E.self)
   }
 
-  /// Strip number `index` of `x`, without the element at `hole`, in whole steps: read where it lies if that is possible.
-  @inline(__always) func piece(
-    _ index: Int, of x: UnsafePointer<E>, count: Int, hole: Int
-  ) -> (start: UnsafePointer<E>, count: Int) {
-    let first = index &* strip
-    let length = min(strip, count &- first)
-    let hidden = hole >= first && hole < first &+ length
-    if !hidden && length & (step &- 1) == 0 { return (x + first, length) }
-    return (stage(x + first, length, hole: hidden ? hole &- first : -1), (length &+ (step &- 1)) & ~(step &- 1))
+  /// Calls `body` for each strip of `x`, without the element at `hole` (−1: none) and less `anchor`, in whole steps: read
+  /// where it lies if that is possible, otherwise staged. `first` is where it begins in `x`.
+  @inline(__always) func forEachStrip(
+    of x: UnsafePointer<E>, count: Int, hole: Int, anchor: E,
+    _ body: (_ strip: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
+  ) {
+    var first = 0
+    while first < count {
+      let length = min(strip, count &- first)
+      let hidden = hole >= first && hole < first &+ length
+      if !hidden && length & (step &- 1) == 0 && anchor == 0 {
+        body(x + first, first, length)
+      } else {
+        let staged = stage(x + first, length, hole: hidden ? hole &- first : -1, anchor: anchor)
+        body(staged, first, wholeSteps(length))
+      }
+      first &+= strip
+    }
   }
 
-  @inline(never) func stage(_ x: UnsafePointer<E>, _ length: Int, hole: Int) -> UnsafePointer<E> {
+  @inline(never) func stage(_ x: UnsafePointer<E>, _ length: Int, hole: Int, anchor: E) -> UnsafePointer<E> {
     var i = 0
     while i < length {
-      elements[i] = x[i]
+      elements[i] = x[i] - anchor
       i &+= 1
     }
-    while i & (step &- 1) != 0 {
+    while i < wholeSteps(length) {
       elements[i] = -.infinity
       i &+= 1
     }
@@ -42,6 +51,8 @@ struct Stage<E: Element> {
     return UnsafePointer(elements)
   }
 }
+
+@inline(__always) func wholeSteps(_ length: Int) -> Int { (length &+ (step &- 1)) & ~(step &- 1) }
 
 /// A run of at most `chunk` elements, without the one at `hole` (−1: all of them).
 struct Part<E: Element> {
@@ -58,19 +69,15 @@ struct Part<E: Element> {
   }
 
   /// The same part, staged once for all if it is a single strip.
-  @inline(__always) var prepared: Part {
-    if count > strip { return self }
-    let (start, length) = stage.piece(0, of: x, count: count, hole: hole)
-    return Part(start, count: length, hole: -1, stage: stage)
+  @inline(__always) private var prepared: Part {
+    if count > strip || (hole < 0 && wholeSteps(count) == count) { return self }
+    return Part(stage.stage(x, count, hole: hole, anchor: 0), count: wholeSteps(count), hole: -1, stage: stage)
   }
 
-  @inline(__always) func forEachStrip(_ body: (_ start: UnsafePointer<E>, _ count: Int) -> Void) {
-    var index = 0
-    while index &* strip < count {
-      let (start, length) = stage.piece(index, of: x, count: count, hole: hole)
-      body(start, length)
-      index &+= 1
-    }
+  @inline(__always) private func forEachStrip(
+    less anchor: E = 0, _ body: (_ strip: UnsafePointer<E>, _ count: Int) -> Void
+  ) {
+    stage.forEachStrip(of: x, count: count, hole: hole, anchor: anchor) { strip, _, count in body(strip, count) }
   }
 
   /// The largest of each lane; NaNs are passed over.
@@ -116,21 +123,18 @@ struct Part<E: Element> {
     if !largest.isFinite { return part.containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let x = largest.widened, anchor = Wide.anchor(for: x)
     let exponent = ((x - anchor) * log2e).rounded(.toNearestOrEven)
-    let window = Window<E>(shift: E.sumShift - exponent, anchor: anchor)
-    // Twice, so that the usual case is spared the subtraction.
-    let total = anchor == 0 ? part.sum(window, anchored: false) : part.sum(window, anchored: true)
+    let total = part.sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
     let scale = powerOfTwo(-E.sumShift) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: exponent, anchor: anchor)
   }
 
-  @inline(__always) private func sum(_ window: Window<E>, anchored: Bool) -> (hi: Double, lo: Double) {
+  @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
     var high = Doubles(), low = Doubles()
-    forEachStrip { start, count in
+    forEachStrip(less: anchor) { start, count in
       var sum = Lanes<E>(repeating: E.preload), rest = Lanes<E>()
       var i = 0
       while i < count {
         var x = E.load(start + i)
-        if anchored { x -= window.anchor }
         x.replace(with: window.lowest, where: x .< window.lowest)  // a NaN stays
         let term = E.term(x, window.magic)
         // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.

@@ -57,7 +57,7 @@ struct Rows<E: Element> {
   }
 
   /// `record` for a batch of rows, ignored ones at 0.
-  @inline(__always) func record(
+  @inline(never) func record(
     _ first: Int, _ count: Int, _ outcome: Outcome, in loss: UnsafeMutablePointer<xentk_loss>
   ) {
     var lane = 0
@@ -74,7 +74,7 @@ struct Rows<E: Element> {
   }
 
   /// For a batch of rows the sums without their targets' terms. Ignored rows are not read.
-  @inline(__always) func targetSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+  @inline(never) func targetSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
     var batch = Batch()
     var lane = 0
     while lane < count {
@@ -88,7 +88,7 @@ struct Rows<E: Element> {
   }
 
   /// For a batch of rows the sums without their largest elements' terms.
-  @inline(__always) func peakSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+  @inline(never) func peakSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
     var batch = Batch()
     var lane = 0
     while lane < count {

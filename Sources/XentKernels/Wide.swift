@@ -1,7 +1,7 @@
 // A sum of exponentials over any part of a row, of any magnitude, and its merge.
 
-/// (hi + lo)·2^exponent·exp(anchor). The anchor is 0 for sums of exp(x) with |x| ≤ 2^15 and one of the x otherwise: so
-/// nothing is ever subtracted from an x that the subtraction would round. A sum of nothing is hi = 0; NaN and +inf live
+/// (hi + lo)·2^exponent·exp(anchor). The anchor is 0 for sums of exp(x) with |x| ≤ 2^15; beyond, where the argument
+/// reduction would no longer be exact, it is one of the x: no x is ever rounded by a subtraction before its exp. A sum of nothing is hi = 0; NaN and +inf live
 /// in hi.
 struct Wide {
   var hi, lo, exponent, anchor: Double

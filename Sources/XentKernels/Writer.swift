@@ -29,14 +29,13 @@ extension Element {
   }
 }
 
-/// Calls `body` for 8 elements at a time, and once for what remains.
+/// Calls `body` for 8 elements at a time, and for what remains. One copy of the body: the branch on the count is foreseen.
 @inline(__always) func forEachStep(_ count: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
   var i = 0
-  while i &+ step <= count {
-    body(i, step)
+  while i < count {
+    body(i, min(step, count &- i))
     i &+= step
   }
-  if i < count { body(i, count &- i) }
 }
 
 @inline(__always) func fill<E: Element>(_ out: UnsafeMutablePointer<E>, _ count: Int, with value: E) {
@@ -52,10 +51,12 @@ extension Element {
 struct Writer<E: Element> {
   let total: Wide
   let factor: (hi: Double, lo: Double)
+  let stage: Stage<E>
 
-  @inline(__always) init(total: Wide, factor: (hi: Double, lo: Double)) {
+  @inline(__always) init(total: Wide, factor: (hi: Double, lo: Double), stage: Stage<E>) {
     self.total = total
     self.factor = factor
+    self.stage = stage
   }
 
   @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
@@ -78,14 +79,13 @@ struct Writer<E: Element> {
     let kh = Lanes(repeating: hi)
     let kl = Lanes(repeating: E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit))
     let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
-    let window = Window<E>(shift: shift, anchor: total.anchor)
-    if total.anchor == 0 {
-      forEachStep(count) { i, n in
-        E.store(Self.product(E.load(x + i, n), window, kh, kl) * down, out + i, n)
-      }
-    } else {
-      forEachStep(count) { i, n in
-        E.store(Self.product(E.load(x + i, n) - window.anchor, window, kh, kl) * down, out + i, n)
+    let window = Window<E>(shift: shift)
+    stage.forEachStrip(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { strip, first, whole in
+      var i = 0
+      while i < whole {
+        let value = Self.product(E.load(strip + i), window, kh, kl) * down
+        E.store(value, out + (first &+ i), min(step, count &- first &- i))
+        i &+= step
       }
     }
   }
@@ -103,7 +103,7 @@ struct Writer<E: Element> {
 
   /// One by one in f64 with the exponent apart: factors of 1e300, of 1e-300, infinite ones and NaN.
   @inline(never) private func writeAnyRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
-    let share = Writer(total: total, factor: (1, 0)).quotient(1)
+    let share = Writer(total: total, factor: (1, 0), stage: stage).quotient(1)
     var i = 0
     while i < count {
       let gap = clamped(Doubles(repeating: x[i].widened - total.anchor), -0x1p16, 0x1p16)

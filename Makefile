@@ -1,0 +1,81 @@
+# make          builds build/lib/libxent.so and build/lib/libxent.a
+# make run      the worked example five ways from C and Python, then a classifier trained on real digits
+# make test     every test, with its own set-up; the last line is the count
+# make check    the audits alone: exported symbols, instruction sets, header
+# make install  PREFIX=/usr/local, DESTDIR=
+#
+# XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DESTDIR ?=
+SWIFT ?= swift
+PYTHON ?= python3
+OBJCOPY ?= objcopy
+STRIP ?= strip
+export XENT_RUNTIME ?= embedded
+
+version_part = $(shell sed -n 's/^.define XENT_VERSION_$(1) \([0-9]*\)$$/\1/p' Include/xent.h)
+MAJOR := $(call version_part,MAJOR)
+VERSION := $(MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
+
+SCRATCH := .build/$(XENT_RUNTIME)
+BIN := $(SCRATCH)/release
+SOURCES := Package.swift $(wildcard Include/*) $(wildcard Sources/*/*)
+LIBRARIES := build/lib/libxent.so build/lib/libxent.a
+
+all: $(LIBRARIES)
+
+$(LIBRARIES) &: $(SOURCES) build/runtime
+	rm -f $(BIN)/libxent.so  # SwiftPM does not see a change of the version script
+	$(SWIFT) build -c release --scratch-path $(SCRATCH) --disable-local-rpath --product xent
+	mkdir -p build/lib
+	$(STRIP) --strip-unneeded -o build/lib/libxent.so $(BIN)/libxent.so
+	ln -sf libxent.so build/lib/libxent.so.$(MAJOR)
+	ld -r -o $(BIN)/xent_all.o $(BIN)/Xent*.build/*.o
+	$(OBJCOPY) --wildcard --keep-global-symbol='xent_*' --strip-debug $(BIN)/xent_all.o $(BIN)/xent.o
+	rm -f build/lib/libxent.a
+	ar rcs build/lib/libxent.a $(BIN)/xent.o
+
+# Changes only when XENT_RUNTIME does, so that the library is rebuilt then.
+build/runtime: FORCE
+	@mkdir -p build
+	@echo '$(XENT_RUNTIME)' | cmp -s - $@ || echo '$(XENT_RUNTIME)' > $@
+
+build/run/five_ways: bindings/c/five_ways.c $(LIBRARIES)
+	mkdir -p build/run
+	$(CC) -std=c99 -O2 -Wall -Wextra -IInclude $< build/lib/libxent.a -lm -pthread -o $@
+
+build/run/venv: bindings/python/examples/requirements.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+run: build/run/five_ways build/run/venv
+	build/run/five_ways > build/run/five_ways.txt
+	PYTHONPATH=bindings/python/src build/run/venv/bin/python bindings/python/examples/five_ways.py --beside build/run/five_ways.txt
+	PYTHONPATH=bindings/python/src build/run/venv/bin/python bindings/python/examples/digits.py
+
+test: all
+	Tests/run
+
+check: all
+	Tests/run audits
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -m 755 build/lib/libxent.so $(DESTDIR)$(LIBDIR)/libxent.so.$(VERSION)
+	ln -sf libxent.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libxent.so.$(MAJOR)
+	ln -sf libxent.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libxent.so
+	install -m 644 build/lib/libxent.a $(DESTDIR)$(LIBDIR)/libxent.a
+	install -m 644 Include/xent.h $(DESTDIR)$(INCLUDEDIR)/xent.h
+	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCLUDEDIR@|$(INCLUDEDIR)|;s|@VERSION@|$(VERSION)|' \
+	  bindings/c/xent.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc
+	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc
+
+clean:
+	rm -rf build .build
+
+FORCE:
+.PHONY: all run test check install clean FORCE
