@@ -27,7 +27,7 @@ LIBRARIES := build/lib/libxent.so build/lib/libxent.a
 
 all: $(LIBRARIES)
 
-$(LIBRARIES) &: $(SOURCES) build/runtime
+$(LIBRARIES) &: $(SOURCES) build/runtime build/headers
 	rm -f $(BIN)/libxent.so  # SwiftPM does not see a change of the version script
 	$(SWIFT) build -c release --scratch-path $(SCRATCH) --disable-local-rpath --product xent
 	mkdir -p build/lib
@@ -37,6 +37,12 @@ $(LIBRARIES) &: $(SOURCES) build/runtime
 	$(OBJCOPY) --wildcard --keep-global-symbol='xent_*' --strip-debug $(BIN)/xent_all.o $(BIN)/xent.o
 	rm -f build/lib/libxent.a
 	ar rcs build/lib/libxent.a $(BIN)/xent.o
+
+# SwiftPM does not see a change of a system library's headers either.
+build/headers: $(wildcard Include/* Sources/CXentSystem/*)
+	@mkdir -p build
+	rm -rf $(SCRATCH)
+	@touch $@
 
 # Changes only when XENT_RUNTIME does, so that the library is rebuilt then.
 build/runtime: FORCE

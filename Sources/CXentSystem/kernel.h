@@ -39,10 +39,30 @@ typedef struct xentk_problem {
   void *_Nullable row_loss; /* (R) E, NULL: not wanted */
 } xentk_problem;
 
-/* The loss of a run of rows, unrounded: hi + lo. */
+/* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^200. What is 2^900 and more goes apart, so that a
+ * sum may overflow where its mean does not. */
 typedef struct xentk_loss {
-  double hi, lo;
+  double hi, lo, huge_hi, huge_lo;
 } xentk_loss;
+
+/* *hi + *lo += value + low, compensated (Neumaier 1974); infinities and NaN come through. */
+static inline void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double value, double low) {
+  double sum = *hi + value;
+  if (__builtin_isfinite(sum)) {
+    double part = sum - *hi;
+    *lo += (*hi - (sum - part)) + (value - part) + low;
+  } else {
+    *lo = 0;
+  }
+  *hi = sum;
+}
+
+static inline void xentk_loss_add(xentk_loss *_Nonnull loss, double value, double low) {
+  if (__builtin_fabs(value) >= 0x1p900 && __builtin_isfinite(value))
+    xentk_add(&loss->huge_hi, &loss->huge_lo, value * 0x1p-200, low * 0x1p-200);
+  else
+    xentk_add(&loss->hi, &loss->lo, value, low);
+}
 
 /* Rows are worked on in at most this many runs, whatever the number of threads; their losses are added in order. */
 enum { XENTK_SEGMENTS = 128 };

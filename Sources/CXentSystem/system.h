@@ -40,9 +40,12 @@ XENTS_INLINE int32_t xents_cpu_count(void) {
 
 enum { XENTS_TEXT_SIZE = 256 };
 
-/* initial-exec: the other model calls __tls_get_addr, and with it needs ld.so by name. Each module that calls this has a
- * text of its own, so only one may: XentCore. */
-static inline char *_Nonnull xents_text(void) {
+/* The calling thread's text. Implemented once, by XentCore: a static variable of an inline function is one for each module
+ * that the function is inlined into. */
+char *_Nonnull xents_text(void);
+
+/* For xents_text alone. initial-exec: the other model calls __tls_get_addr, and with it needs ld.so by name. */
+static inline char *_Nonnull xents_text_storage(void) {
   static _Thread_local char text[XENTS_TEXT_SIZE] __attribute__((tls_model("initial-exec")));
   return text;
 }
@@ -93,8 +96,9 @@ typedef struct xents_shared {
   xents_pool *_Nullable pool;  /* only by the owner, and by the child after a fork */
 } xents_shared;
 
-/* One for each module that calls this, so only XentRuntime may. */
-static inline xents_shared *_Nonnull xents_state(void) {
+/* Implemented once, by XentRuntime, over the storage below it. */
+xents_shared *_Nonnull xents_state(void);
+static inline xents_shared *_Nonnull xents_state_storage(void) {
   static xents_shared shared;
   return &shared;
 }

@@ -51,7 +51,10 @@ struct Array {
 }
 
 extension Call {
-  func shape<E: DType>(_ rows: Int64, _ classes: Int64, of _: E.Type) throws(Failure) -> Shape {
+  /// `perRow`: there are arrays of one element a row or a class, which have to fit even where there are no classes.
+  func shape<E: DType>(
+    _ rows: Int64, _ classes: Int64, of _: E.Type, perRow: Bool = true
+  ) throws(Failure) -> Shape {
     try notNegative("rows", rows)
     try notNegative("classes", classes)
     let (elements, overflow) = Int(rows).multipliedReportingOverflow(by: Int(classes))
@@ -64,9 +67,10 @@ extension Call {
         text.add(") is too large")
       }
     }
-    // With no elements at all there are still the arrays of one for each row or class.
-    try fits("rows", rows)
-    try fits("classes", classes)
+    if perRow {
+      try fits("rows", rows)
+      try fits("classes", classes)
+    }
     return Shape(rows: rows, classes: classes)
   }
 

@@ -19,7 +19,7 @@ public func xent_last_error() -> UnsafePointer<CChar> { Detail.last }
 public func xent_status_string(_ status: xent_status) -> UnsafePointer<CChar> {
   let text: StaticString =
     switch Int(status) {
-    case XENT_OK: "no error"
+    case XENT_OK: "the call succeeded"
     case XENT_ERR_NULL: "a pointer that is needed is NULL"
     case XENT_ERR_SIZE: "a size is negative or too large"
     case XENT_ERR_TARGET: "a target is outside the classes and is not ignore_index"

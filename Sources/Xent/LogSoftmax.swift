@@ -39,12 +39,13 @@ private func logSoftmaxGrad<E: DType>(
 ) -> xent_status {
   status { () throws(Failure) in
     let call = Call(function)
-    let shape = try call.shape(rows, classes, of: E.self)
+    let shape = try call.shape(rows, classes, of: E.self, perRow: false)
     let input = try call.array("log_probs", logProbs, shape.elements)
     let gradInput = try call.array("grad_log_probs", gradLogProbs, shape.elements)
     let out = try call.array("grad_logits", UnsafePointer(gradLogits), shape.elements)
     try call.apart(out, from: input, inPlace: true)
     try call.apart(out, from: gradInput, inPlace: true)
+    if shape.elements == 0 { return }
     var problem = xentk_problem(XENTK_LOG_SOFTMAX_GRAD, E.self, shape)
     problem.input = UnsafeRawPointer(logProbs)
     problem.grad_input = UnsafeRawPointer(gradLogProbs)

@@ -10,10 +10,11 @@ func mapRows<E: DType>(
 ) -> xent_status {
   status { () throws(Failure) in
     let call = Call(function)
-    let shape = try call.shape(rows, classes, of: E.self)
+    let shape = try call.shape(rows, classes, of: E.self, perRow: false)
     let input = try call.array("logits", logits, shape.elements)
     let out = try call.array(outputName, UnsafePointer(output), shape.elements)
     try call.apart(out, from: input, inPlace: true)
+    if shape.elements == 0 { return }
     var problem = xentk_problem(operation, E.self, shape)
     problem.input = UnsafeRawPointer(logits)
     problem.output = UnsafeMutableRawPointer(output)

@@ -38,9 +38,10 @@ struct Targets<E: DType> {
         }
       }
       counted += 1
-      if let weight, isMean { sum.add(xentk_loss(hi: weight[Int(target)].asDouble, lo: 0)) }
+      if let weight, isMean { xentk_add(&sum.hi, &sum.lo, weight[Int(target)].asDouble, 0) }
     }
-    return weight == nil ? xentk_loss(hi: Double(counted), lo: 0) : sum
+    if weight == nil { sum.hi = Double(counted) }
+    return sum
   }
 
   var isMean: Bool { Int(reduction) == XENT_REDUCTION_MEAN }
@@ -75,13 +76,14 @@ extension xentk_problem {
 extension xentk_loss {
   /// The sum of the losses, divided by the problem's divisor, as the output has it.
   func reduced<E: DType>(_ problem: xentk_problem) -> E {
-    let total = hi + lo
-    guard problem.divisor_hi != 1 || problem.divisor_lo != 0, total.isFinite else { return E(rounding: total / problem.divisor_hi) }
-    let quotient = hi / problem.divisor_hi
+    let isHuge = huge_hi != 0 && hi.isFinite
+    let high = isHuge ? huge_hi : hi
+    let low = isHuge ? huge_lo + (hi + lo) * 0x1p-200 : lo
+    let quotient = high / problem.divisor_hi
     guard quotient.isFinite else { return E(rounding: quotient) }
     // What the division lost, and both low parts.
-    let rest = hi.addingProduct(-quotient, problem.divisor_hi) + lo - quotient * problem.divisor_lo
-    let correction = rest / problem.divisor_hi
-    return E(rounding: correction.isFinite ? quotient + correction : quotient)
+    let rest = high.addingProduct(-quotient, problem.divisor_hi) + low - quotient * problem.divisor_lo
+    let value = quotient + rest / problem.divisor_hi
+    return E(rounding: isHuge ? value * 0x1p200 : value)
   }
 }

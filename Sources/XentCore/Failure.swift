@@ -14,6 +14,9 @@ public struct Failure: Error {
   }
 }
 
+@implementation @_cdecl("xents_text")
+public func xents_text() -> UnsafeMutablePointer<CChar> { xents_text_storage() }
+
 /// The text of the calling thread's last error, as it is written. What does not fit is cut off.
 public struct Detail {
   private let text = xents_text()

@@ -28,7 +28,8 @@ struct Outcome {
   var loss: Pair
   /// 1 − p(kept) = z / (1 + z).
   var others: Pair
-  /// Both are to be multiplied by 2^exponent: 0, but for values too small for f64.
+  /// Both are to be multiplied by 2^exponent where it is negative: values too small for f64. Where it is 200 the loss alone
+  /// is, and is then too large.
   var exponent: Doubles
 
   /// factor·(1 − p(kept)).
@@ -37,7 +38,7 @@ struct Outcome {
     let rest =
       (-product).addingProduct(factor.hi, others.hi[lane]) + (factor.hi * others.lo[lane] + factor.lo * others.hi[lane])
     let value = product.isFinite ? product + rest : product
-    return exponent[lane] == 0 ? value : scaled(value, exponent[lane])
+    return exponent[lane] < 0 ? scaled(value, exponent[lane]) : value
   }
 }
 
@@ -95,7 +96,7 @@ extension Batch {
     if !(rest < .infinity && kept < .infinity) { return (.nan, .nan, 0) }
     if kept == -.infinity { return rest == 0 ? (.nan, .nan, 0) : (.infinity, 1, 0) }
     if rest == 0 || gap == -.infinity { return (0, 0, 0) }
-    if gap == .infinity { return (.infinity, 1, 0) }
+    if gap == .infinity { return (anchor[lane] * 0x1p-200 - kept * 0x1p-200, 1, 200) }
     return (z, z, exponent)
   }
 

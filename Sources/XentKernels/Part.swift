@@ -81,7 +81,7 @@ struct Part<E: Element> {
   }
 
   /// The largest of each lane; NaNs are passed over.
-  @inline(__always) private static func largest(_ start: UnsafePointer<E>, _ count: Int) -> Lanes<E> {
+  @inline(never) private static func largest(_ start: UnsafePointer<E>, _ count: Int) -> Lanes<E> {
     var a = Lanes<E>(repeating: -.infinity), b = a
     var i = 0
     while i &+ step < count {

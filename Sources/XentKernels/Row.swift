@@ -39,21 +39,26 @@ struct Rows<E: Element> {
   }
 
   /// Adds (hi + lo)·2^exponent, times the weight, to the losses; stores it where per-row losses are wanted.
-  @inline(__always) func record(
+  @inline(never) func record(
     _ row: Int, _ value: (hi: Double, lo: Double), weight: Double, exponent: Double,
     in loss: UnsafeMutablePointer<xentk_loss>
   ) {
     var hi = weight * value.hi
     var lo = (-hi).addingProduct(weight, value.hi) + weight * value.lo
     if !hi.isFinite { lo = 0 }
-    if exponent != 0 {
+    if exponent < 0 {
       hi = scaled(hi, exponent)
       lo = scaled(lo, exponent)
     }
-    if let out = problem.pointee.row_loss { out.assumingMemoryBound(to: E.self)[row] = E(rounding: hi + lo) }
-    let (sum, lost) = twoSum(loss.pointee.hi, hi)
-    loss.pointee.hi = sum
-    if sum.isFinite { loss.pointee.lo += lost + lo }
+    if exponent > 0 {
+      xentk_add(&loss.pointee.huge_hi, &loss.pointee.huge_lo, hi, lo)
+      hi *= 0x1p200
+    } else {
+      xentk_loss_add(loss, hi, lo)
+    }
+    if let out = problem.pointee.row_loss {
+      out.assumingMemoryBound(to: E.self)[row] = E(rounding: hi.isFinite ? hi + lo : hi)
+    }
   }
 
   /// `record` for a batch of rows, ignored ones at 0.

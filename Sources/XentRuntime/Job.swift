@@ -27,8 +27,12 @@ public func execute(_ problem: xentk_problem) -> xentk_loss {
       let job = Job(problem: problem, kernel: kernel, plan: plan, losses: losses)
       if !(plan.isLarge && Pool.run(job)) { runSerially(job) }
     }
-    var total = losses[0]
-    for segment in 1..<max(1, Int(plan.segments)) { total.add(losses[segment]) }
+    var total = xentk_loss()
+    for segment in 0..<Int(plan.segments) {
+      let loss = losses[segment]
+      xentk_add(&total.hi, &total.lo, loss.hi, loss.lo)
+      xentk_add(&total.huge_hi, &total.huge_lo, loss.huge_hi, loss.huge_lo)
+    }
     return total
   }
 }

@@ -25,3 +25,6 @@ public enum Threads {
     return true
   }
 }
+
+@implementation @_cdecl("xents_state")
+public func xents_state() -> UnsafeMutablePointer<xents_shared> { xents_state_storage() }
