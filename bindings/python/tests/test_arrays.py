@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+
 import xent
 
 SHAPE = (6, 5)

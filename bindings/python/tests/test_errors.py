@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+
 import xent
 from xent import _library
 

@@ -3,8 +3,9 @@
 
 import numpy as np
 import pytest
-import xent
 from golden import BOUNDS, OUTPUTS, read, ulps
+
+import xent
 
 
 def options(case):

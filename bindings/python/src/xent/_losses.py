@@ -106,8 +106,8 @@ def cross_entropy(
     >>> logits = np.array([[1.0, 2.0, 7.0], [4.0, 7.0, 9.0], [8.0, 3.0, 4.0]], np.float32)
     >>> print(xent.cross_entropy(logits, [2, 2, 0]).round(4))
     0.0556
-    >>> print(xent.cross_entropy(np.array([0.0, 69.0]), 1))  # not 0
-    1.0806392777591346e-30
+    >>> print(f"{xent.cross_entropy(np.array([0.0, 69.0]), 1):.8g}")  # not 0
+    1.0806393e-30
     """
     _check_smoothing("cross_entropy", label_smoothing)
     call = _prepare("cross_entropy", "logits", logits, target, weight, ignore_index, reduction)

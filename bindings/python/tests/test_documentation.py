@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples in the documentation run, and everything public is documented."""
+
+import doctest
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xent
+
+PUBLIC = [xent, *(getattr(xent, name) for name in xent.__all__)]
+
+
+@pytest.mark.parametrize("item", PUBLIC, ids=lambda item: item.__name__)
+def test_doctest(item):
+    parts = doctest.DocTestFinder(recurse=False).find(item, item.__name__, globs={"np": np, "xent": xent})
+    examples = [part for part in parts if part.examples]
+    quiet = item in (xent.get_num_threads,)
+    assert examples, f"{item.__name__} has no example"
+    for part in examples:
+        result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=quiet).run(part)
+        assert result.failed == 0
+
+
+def test_every_parameter_is_described():
+    for item in PUBLIC[1:]:
+        text = inspect.getdoc(item)
+        for name in inspect.signature(item).parameters:
+            inherited = "Parameters, errors and result are those of `softmax`" in text
+            assert inherited or re.search(rf"(^|, ){name}( :|,|$)", text, re.M), f"{item.__name__}: {name}"
+
+
+def test_all_is_what_is_public():
+    public = {name for name, item in vars(xent).items() if inspect.isfunction(item)}
+    assert public == set(xent.__all__)
+
+
+def test_readme(capsys):
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {}
+    exec(code, names)
+    assert f"{names['loss']:.4f}" == "0.0556" and "0.0556" in code
+    assert names["grad"].shape == (3, 3)
