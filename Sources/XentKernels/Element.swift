@@ -34,6 +34,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 
   static func magic(shift: Double) -> Self
   static func term(_ x: Lanes<Self>, _ magic: Lanes<Self>) -> Term<Self>
+  /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, because a
+  /// comparison of lanes of a generic type is done lane by lane.
+  static func larger(_ a: Lanes<Self>, _ b: Lanes<Self>) -> Lanes<Self>
   static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
   /// The f64 value of scaled sums: (sum − preload) + rest as a pair.
   static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>) -> Pair
@@ -82,6 +85,9 @@ extension Float: Element {
       scale: unsafeBitCast(scale, to: Lanes<Float>.self), major: Lanes(repeating: 1), minor: fma(r * r, bend, r))
   }
 
+  @inline(__always) static func larger(_ a: Lanes<Float>, _ b: Lanes<Float>) -> Lanes<Float> {
+    a.replacing(with: b, where: a .< b)
+  }
   @inline(__always) static func multiplyAdd(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
     fma(a, b, c)
   }
@@ -115,6 +121,7 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
+  @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
   @inline(__always) static func multiplyAdd(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { fma(a, b, c) }
   @inline(__always) static func flush(_ sum: Doubles, _ rest: Doubles) -> Pair { Pair(sum - 64, rest) }
   @inline(__always) static func difference(_ x: Doubles, _ largest: Doubles, _ loss: Pair) -> Doubles {

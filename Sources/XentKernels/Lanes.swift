@@ -34,16 +34,12 @@ typealias Doubles = SIMD8<Double>
   }
 #endif
 
-/// The larger of the two in each lane; `b` only where it compares greater, so that a NaN in `b` is passed over.
-@inline(__always) func larger<E: Element>(_ a: Lanes<E>, _ b: Lanes<E>) -> Lanes<E> { a.replacing(with: b, where: a .< b) }
-
 /// The largest lane.
 @inline(__always) func largestLane<E: Element>(_ v: Lanes<E>) -> E {
-  var half = v.lowHalf
-  half.replace(with: v.highHalf, where: half .< v.highHalf)
-  var quarter = half.lowHalf
-  quarter.replace(with: half.highHalf, where: quarter .< half.highHalf)
-  return quarter.x < quarter.y ? quarter.y : quarter.x
+  let four = E.larger(v, Lanes(lowHalf: v.highHalf, highHalf: v.highHalf)).lowHalf
+  let pair = SIMD4(lowHalf: four.highHalf, highHalf: four.highHalf)
+  let two = E.larger(Lanes(lowHalf: four, highHalf: four), Lanes(lowHalf: pair, highHalf: pair))
+  return two[0] < two[1] ? two[1] : two[0]
 }
 
 /// a + b as sum + lost, exactly (Knuth).

@@ -85,18 +85,18 @@ struct Part<E: Element> {
     var a = Lanes<E>(repeating: -.infinity), b = a
     var i = 0
     while i &+ step < count {
-      a = larger(a, E.load(start + i))
-      b = larger(b, E.load(start + (i &+ step)))
+      a = E.larger(a, E.load(start + i))
+      b = E.larger(b, E.load(start + (i &+ step)))
       i &+= 2 &* step
     }
-    if i < count { a = larger(a, E.load(start + i)) }
-    return larger(a, b)
+    if i < count { a = E.larger(a, E.load(start + i)) }
+    return E.larger(a, b)
   }
 
   /// The largest element, −inf if there is none; NaNs are passed over.
   @inline(__always) private func maximum() -> E {
     var lanes = Lanes<E>(repeating: -.infinity)
-    forEachStrip { start, count in lanes = larger(lanes, Self.largest(start, count)) }
+    forEachStrip { start, count in lanes = E.larger(lanes, Self.largest(start, count)) }
     return largestLane(lanes)
   }
 
@@ -134,9 +134,7 @@ struct Part<E: Element> {
       var sum = Lanes<E>(repeating: E.preload), rest = Lanes<E>()
       var i = 0
       while i < count {
-        var x = E.load(start + i)
-        x.replace(with: window.lowest, where: x .< window.lowest)  // a NaN stays
-        let term = E.term(x, window.magic)
+        let term = E.term(E.larger(E.load(start + i), window.lowest), window.magic)  // a NaN stays
         // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.
         let major = term.scale * term.major
         let next = sum + major

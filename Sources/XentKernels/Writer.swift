@@ -93,7 +93,7 @@ struct Writer<E: Element> {
   @inline(__always) private static func product(
     _ x: Lanes<E>, _ window: Window<E>, _ kh: Lanes<E>, _ kl: Lanes<E>
   ) -> Lanes<E> {
-    let term = E.term(x.replacing(with: window.lowest, where: x .< window.lowest), window.magic)
+    let term = E.term(E.larger(x, window.lowest), window.magic)
     let major = term.scale * term.major
     let product = major * kh
     let lost = E.multiplyAdd(major, kh, -product)

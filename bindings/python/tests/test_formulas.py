@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole batches against the textbook formulas in NumPy's long double: many rows and wide rows, unlike the golden data."""
+"""Whole batches against the textbook formulas in long double: many rows and wide rows, unlike the golden data."""
 
 import numpy as np
 import pytest
