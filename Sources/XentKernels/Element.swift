@@ -5,13 +5,13 @@ import CXentSystem
 /// Which exponentials are formed: exp(x)·2^shift·bias, `x` held up to `lowest` from below.
 struct Window<E: Element> {
   /// Added to x·log2(e) it leaves the (shifted) exponent as an integer in the low bits.
-  var magic: Lanes<E>
+  var magic: E
   /// Where the exponent would leave the format: smaller x are taken for it. They are 2^-240 or less of what matters.
-  var lowest: Lanes<E>
+  var lowest: E
 
   @inline(__always) init(shift: Double) {
-    magic = Lanes(repeating: E.magic(shift: shift))
-    lowest = Lanes(repeating: E(rounding: (E.smallestExponent - shift) * 0.6931471805599453))
+    magic = E.magic(shift: shift)
+    lowest = E(rounding: (E.smallestExponent - shift) * 0.6931471805599453)
   }
 }
 

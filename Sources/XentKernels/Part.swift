@@ -129,12 +129,13 @@ struct Part<E: Element> {
   }
 
   @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
+    let magic = Lanes(repeating: window.magic), lowest = Lanes(repeating: window.lowest)
     var high = Doubles(), low = Doubles()
     forEachStrip(less: anchor) { start, count in
       var sum = Lanes<E>(repeating: E.preload), rest = Lanes<E>()
       var i = 0
       while i < count {
-        let term = E.term(E.larger(E.load(start + i), window.lowest), window.magic)  // a NaN stays
+        let term = E.term(E.larger(E.load(start + i), lowest), magic)  // a NaN stays
         // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.
         let major = term.scale * term.major
         let next = sum + major

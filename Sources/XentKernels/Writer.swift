@@ -29,13 +29,15 @@ extension Element {
   }
 }
 
-/// Calls `body` for 8 elements at a time, and for what remains. One copy of the body: the branch on the count is foreseen.
+/// Calls `body` for 8 elements at a time, and once for what remains. The count is a literal in the loop: a load or store of
+/// fewer is a call, around which nothing stays in the registers.
 @inline(__always) func forEachStep(_ count: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
   var i = 0
-  while i < count {
-    body(i, min(step, count &- i))
+  while i &+ step <= count {
+    body(i, step)
     i &+= step
   }
+  if i < count { body(i, count &- i) }
 }
 
 @inline(__always) func fill<E: Element>(_ out: UnsafeMutablePointer<E>, _ count: Int, with value: E) {
@@ -76,29 +78,28 @@ struct Writer<E: Element> {
     let unit = quotient.hi == 0 ? 1 : powerOfTwo(-exponent)
     let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
     let hi = E(rounding: quotient.hi * unit)
-    let kh = Lanes(repeating: hi)
-    let kl = Lanes(repeating: E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit))
-    let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
-    let window = Window<E>(shift: shift)
-    stage.forEachStrip(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { strip, first, whole in
-      var i = 0
-      while i < whole {
-        let value = Self.product(E.load(strip + i), window, kh, kl) * down
-        E.store(value, out + (first &+ i), min(step, count &- first &- i))
-        i &+= step
-      }
+    let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
+    stage.forEachStrip(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { source, first, _ in
+      Self.write(source, to: out + first, min(strip, count &- first), Window(shift: shift), hi, lo)
     }
   }
 
-  @inline(__always) private static func product(
-    _ x: Lanes<E>, _ window: Window<E>, _ kh: Lanes<E>, _ kl: Lanes<E>
-  ) -> Lanes<E> {
-    let term = E.term(E.larger(x, window.lowest), window.magic)
-    let major = term.scale * term.major
-    let product = major * kh
-    let lost = E.multiplyAdd(major, kh, -product)
-    let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
-    return product + E.multiplyAdd(term.scale, rest, lost)
+  /// Scalars in, because eight lanes as an argument come in halves and stay so.
+  @inline(never) private static func write(
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
+  ) {
+    let magic = Lanes(repeating: window.magic), lowest = Lanes(repeating: window.lowest)
+    let kh = Lanes(repeating: hi), kl = Lanes(repeating: lo)
+    let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    forEachStep(count) { i, n in
+      // `x` is staged in whole steps where `count` is not.
+      let term = E.term(E.larger(E.load(x + i), lowest), magic)
+      let major = term.scale * term.major
+      let product = major * kh
+      let lost = E.multiplyAdd(major, kh, -product)
+      let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
+      E.store((product + E.multiplyAdd(term.scale, rest, lost)) * down, out + i, n)
+    }
   }
 
   /// One by one in f64 with the exponent apart: factors of 1e300, of 1e-300, infinite ones and NaN.
