@@ -3,9 +3,6 @@
 #ifndef CXENT_SYSTEM_H
 #define CXENT_SYSTEM_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* sched_getaffinity */
-#endif
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #define XENTS_INLINE static inline __attribute__((always_inline))
 
@@ -29,8 +29,12 @@ XENTS_INLINE int32_t xents_cpu_level(void) {
 /* The processors this process may run on. */
 XENTS_INLINE int32_t xents_cpu_count(void) {
 #if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+  /* Not by its wrapper: that asks for _GNU_SOURCE, with which this module's libc differs from the one Swift imports. */
+  unsigned long set[1024];
+  long bytes = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
+  int32_t allowed = 0;
+  for (long i = 0; i < bytes / (long)sizeof *set; i++) allowed += __builtin_popcountl(set[i]);
+  if (allowed > 0) return allowed;
 #endif
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count > 0 ? (int32_t)count : 1;

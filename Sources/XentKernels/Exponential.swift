@@ -7,7 +7,7 @@ let ln2Lo = 0x1.1cf79abc9e3b4p-36  // ln 2 − ln2Hi, to 2^-89
 
 /// exp(x) = (1 + …) held as hi + lo, times 2^n.
 struct Exponential {
-  /// hi + lo in [0.7, 1.42], within 2^-56 of exact.
+  /// hi + lo in [0.7, 1.42], within 1.5·2^-56 of exact.
   var value: Pair
   /// x·log2(e) rounded, plus the magic number: its low bits are n as an integer.
   var biased: Doubles
