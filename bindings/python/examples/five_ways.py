@@ -85,13 +85,16 @@ def beside(path):
     rows = [("sample", "way", "reduction", "C", "Python", "")]
     for key in [*ours, *(key for key in from_c if key not in ours)]:
         c, python = from_c.get(key, "missing"), ours.get(key, "missing")
-        names = key if len(key) == 3 else (key[0], f"softmax of {key[1]}", "")
+        names = key if len(key) == 3 else (key[0], f"softmax of {key[-1]}", "")
         rows.append((*names, c, python, "" if c == python else "<- differ"))
     print("One loss, five ways, from C and from Python\n")
     print("\n".join(table(rows)))
     differ = sum(bool(row[-1]) for row in rows)
     agree = not differ and len(other) == len(ours)
-    print(f"\nC and Python agree in every number ({len(ours)} lines)." if agree else f"\n{differ} lines differ.")
+    if agree:
+        print(f"\nC and Python agree in every number ({len(ours)} lines).")
+    else:
+        print(f"\nC and Python do not agree: {differ} lines differ; C has {len(other)} lines, Python {len(ours)}.")
     return agree
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five ways agree, and the table beside the C program's output tells when they do not. `make run` runs digits.py."""
+"""The five ways agree, and the table beside the C program tells when they do not. `make run` runs digits.py."""
 
 import importlib.util
 import math
@@ -53,4 +53,4 @@ def test_beside(five_ways, tmp_path, capsys):
     ):
         other.write_text(wrong)
         assert not five_ways.beside(other)
-        assert "agree" not in capsys.readouterr().out
+        assert "do not agree" in capsys.readouterr().out
