@@ -27,7 +27,7 @@ struct Level {
 
 var settings: [SwiftSetting] = [.unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"], release)]
 var linking = [
-  "-use-ld=lld", "-no-toolchain-stdlib-rpath",
+  "-use-ld=lld",
   "-Xlinker", "-soname=libxent.so.1",
   "-Xlinker", "--version-script=\(root)/Include/xent.map",
   "-Xlinker", "--gc-sections", "-Xlinker", "--icf=all",
@@ -40,12 +40,12 @@ if Context.environment["XENT_SANITIZE"] == nil {
 switch runtime {
 case "embedded":
   settings.append(.enableExperimentalFeature("Embedded", release))
-  linking += ["-enable-experimental-feature", "Embedded"]
+  linking += ["-enable-experimental-feature", "Embedded", "-no-toolchain-stdlib-rpath"]
 case "static":
   settings.append(.unsafeFlags(["-static-stdlib"], release))
-  linking.append("-static-stdlib")
+  linking += ["-static-stdlib", "-no-toolchain-stdlib-rpath"]
 case "dynamic":
-  break
+  break  // keeps the toolchain's path, where the runtime is
 default:
   fatalError("XENT_RUNTIME is \(runtime), not embedded, static or dynamic")
 }
