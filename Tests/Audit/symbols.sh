@@ -12,11 +12,12 @@ header=Include/xent.h map=Include/xent.map
 export LC_ALL=C
 : "${CC:=cc}" "${NM:=nm}" "${READELF:=readelf}"
 
-# C library, libm, threads. Not here, and not to be: printf, puts, write, exit, abort, raise, __assert_fail.
+# C library, libm, threads; syscall is for sched_getaffinity. Not here, and not to be: printf, puts, write, exit, abort,
+# raise, __assert_fail.
 allowed="
 fma fmaf rint rintf memcpy memmove memset memcmp strcmp strlen
 malloc calloc realloc free posix_memalign aligned_alloc getenv sysconf
-sched_getaffinity __sched_cpucount sched_yield sigfillset pthread_sigmask
+sched_getaffinity syscall sched_yield sigfillset pthread_sigmask
 pthread_atfork __register_atfork pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate
 pthread_attr_setstacksize pthread_cond_broadcast pthread_cond_destroy pthread_cond_init pthread_cond_signal
 pthread_cond_wait pthread_create pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
