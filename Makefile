@@ -2,6 +2,7 @@
 # make run      the worked example five ways from C and Python, then a classifier trained on real digits
 # make test     every test, with its own set-up; the last line is the count
 # make check    the audits alone: exported symbols, instruction sets, header
+# make check-torch  every documented option against PyTorch
 # make install  PREFIX=/usr/local, DESTDIR=
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
@@ -69,6 +70,14 @@ test: all
 check: all
 	Tests/run audits
 
+# Against PyTorch, which is 200 MB to fetch and so not part of make test.
+check-torch: all
+	$(PYTHON) -m venv build/torch
+	build/torch/bin/pip install --quiet --disable-pip-version-check -r bindings/python/tests/requirements.txt
+	build/torch/bin/pip install --quiet --disable-pip-version-check --index-url https://download.pytorch.org/whl/cpu torch || \
+	  build/torch/bin/pip install --quiet --disable-pip-version-check torch
+	cd bindings/python && ../../build/torch/bin/python -m pytest -q tests/test_torch.py
+
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/lib/libxent.so $(DESTDIR)$(LIBDIR)/libxent.so.$(VERSION)
@@ -84,4 +93,4 @@ clean:
 	rm -rf build .build
 
 FORCE:
-.PHONY: all run test check install clean FORCE
+.PHONY: all run test check check-torch install clean FORCE

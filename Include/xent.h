@@ -152,8 +152,9 @@ xent_status xent_logsumexp_f64(const double *XENT_NULLABLE logits, int64_t rows,
  * ignore_index  rows with this target do not count: loss 0, not part of the mean. Any value, also one inside [0, classes);
  *               XENT_IGNORE_INDEX (-100) is usual
  * reduction     XENT_REDUCTION_NONE, _MEAN or _SUM
- * loss          [rows] for none, otherwise a scalar; out. The sum over no rows is 0, the mean over no rows (or a weight of
- *               0) is NaN, as in PyTorch. Reduced losses are added up in f64 (compensated for f64) in a fixed order.
+ * loss          [rows] for none, otherwise a scalar; out. The sum over no rows is 0, the mean over no rows is NaN, as in
+ *               PyTorch; weights that sum to 0 are divided by all the same. Reduced losses are added up in f64,
+ *               compensated, in a fixed order.
  * Errors        XENT_ERR_NULL, XENT_ERR_SIZE, XENT_ERR_TARGET, XENT_ERR_OPTION, XENT_ERR_OVERLAP. */
 xent_status xent_nll_f32(const float *XENT_NULLABLE log_probs, const int64_t *XENT_NULLABLE targets, int64_t rows,
                          int64_t classes, const float *XENT_NULLABLE weight, int64_t ignore_index, int32_t reduction,

@@ -70,7 +70,7 @@ typedef struct xentk_losses {
   xentk_loss of[XENTK_SEGMENTS];
 } xentk_losses;
 
-/* Bytes of memory, aligned to 64, that a kernel may write over. */
+/* Bytes of memory, aligned to 16, that a kernel may write over. */
 enum { XENTK_SCRATCH = 1024 };
 
 /* Works on rows [first, last) and adds their losses to *loss. */

@@ -61,15 +61,18 @@ import CXentSystem
   let (hi, lo) = reduced(high, low)
   let total = Pair(Doubles(repeating: hi), Doubles(repeating: lo))
   forEachStep(count) { i, n in
-    let g = E.widened(E.load(grad + i, n))
-    let e = exponential(clamped(E.widened(E.load(logProbs + i, n)), -2000, 2000))
-    let product = e.value * total
+    let g = E.widened(E.load(grad + i, n)), y = E.widened(E.load(logProbs + i, n))
+    let e = exponential(clamped(y, -2000, 2000))
+    let product = e.value.hi * total.hi
+    let productLow = fma(e.value.hi, total.hi, -product) + fma(e.value.hi, total.lo, e.value.lo * total.hi)
     // In two steps: the exponent alone may leave the format where its product with the sum does not.
     let firstStep = clamped(e.exponent, -1000, 1000)
     let scale = powerOfTwo(firstStep), scale2 = powerOfTwo(clamped(e.exponent - firstStep, -1000, 1000))
-    let (difference, lost) = twoSum(g, -(product.hi * scale * scale2))
-    let rest = lost - product.lo * scale * scale2
-    let result = difference + rest.replacing(with: 0, where: rest .!= rest)
+    let (difference, lost) = twoSum(g, -(product * scale * scale2))
+    let rest = lost - productLow * scale * scale2
+    // What an infinite difference has lost is NaN, and counts for nothing; a NaN that came in stays.
+    var result = difference + rest.replacing(with: 0, where: rest .!= rest)
+    result.replace(with: y, where: y .!= y)
     E.store(E.rounded(result), out + i, n)
   }
 }

@@ -43,6 +43,7 @@ private func runSerially(_ job: Job) {
   }
 }
 
+/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may fail.
 func withScratch(_ body: (UnsafeMutableRawPointer) -> Void) {
-  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 64) { body($0.baseAddress.unsafelyUnwrapped) }
+  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { body($0.baseAddress.unsafelyUnwrapped) }
 }
