@@ -15,6 +15,7 @@ SWIFT ?= swift
 PYTHON ?= python3
 OBJCOPY ?= objcopy
 STRIP ?= strip
+PIP_FLAGS := --quiet --disable-pip-version-check
 export XENT_RUNTIME ?= embedded
 
 version_part = $(shell sed -n 's/^.define XENT_VERSION_$(1) \([0-9]*\)$$/\1/p' Include/xent.h)
@@ -56,13 +57,14 @@ build/run/five_ways: bindings/c/five_ways.c $(LIBRARIES)
 
 build/run/venv: bindings/python/examples/requirements.txt
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check -r $<
+	$@/bin/pip install $(PIP_FLAGS) -r $<
 	touch $@
 
+RUN_PYTHON := PYTHONPATH=bindings/python/src build/run/venv/bin/python
 run: build/run/five_ways build/run/venv
 	build/run/five_ways > build/run/five_ways.txt
-	PYTHONPATH=bindings/python/src build/run/venv/bin/python bindings/python/examples/five_ways.py --beside build/run/five_ways.txt
-	PYTHONPATH=bindings/python/src build/run/venv/bin/python bindings/python/examples/digits.py
+	$(RUN_PYTHON) bindings/python/examples/five_ways.py --beside build/run/five_ways.txt
+	$(RUN_PYTHON) bindings/python/examples/digits.py
 
 test: all
 	Tests/run
@@ -73,9 +75,9 @@ check: all
 # Against PyTorch, which is 200 MB to fetch and so not part of make test.
 check-torch: all
 	$(PYTHON) -m venv build/torch
-	build/torch/bin/pip install --quiet --disable-pip-version-check -r bindings/python/tests/requirements.txt
-	build/torch/bin/pip install --quiet --disable-pip-version-check --index-url https://download.pytorch.org/whl/cpu torch || \
-	  build/torch/bin/pip install --quiet --disable-pip-version-check torch
+	build/torch/bin/pip install $(PIP_FLAGS) -r bindings/python/tests/requirements.txt
+	build/torch/bin/pip install $(PIP_FLAGS) --index-url https://download.pytorch.org/whl/cpu torch || \
+	  build/torch/bin/pip install $(PIP_FLAGS) torch
 	cd bindings/python && ../../build/torch/bin/python -m pytest -q tests/test_torch.py
 
 install: all

@@ -1,15 +1,15 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// XENT_RUNTIME=embedded|static|dynamic: which Swift runtime a release build carries. Embedded (the default) needs none; the
-// other two are the fallback, and `swift test -c release` works with dynamic only.
+// XENT_RUNTIME=embedded|static|dynamic: which Swift runtime a release build carries. Embedded (the default) needs none;
+// the other two are the fallback, and `swift test -c release` works with dynamic only.
 let runtime = Context.environment["XENT_RUNTIME"] ?? "embedded"
 let root = Context.packageDirectory
 let release: BuildSettingCondition = .when(configuration: .release)
 
-// The CPU levels: one kernel source, compiled once per row. `march` holds in release only: a debug build emits the standard
-// library's helpers as shared symbols, which must not be compiled for more than the baseline. The x86-64 baseline, for
-// processors from before 2013, is compiled for size.
+// The CPU levels: one kernel source, compiled once per row. `march` holds in release only: a debug build emits the
+// standard library's helpers as shared symbols, which must not be compiled for more than the baseline. The x86-64
+// baseline, for processors from before 2013, is compiled for size.
 struct Level {
   var suffix = ""
   var defines: [String] = []

@@ -18,18 +18,19 @@
  *   Units       Every logarithm is natural: losses, log-probabilities and log-sum-exps are in nats.
  *   Order       Inputs, sizes, options, outputs. _f32 functions take float, _f64 functions take double; the text of the
  *               _f32 function holds for its _f64 sibling word for word.
- *   NULL        A pointer may be NULL where the text says so, and wherever the array has no elements (rows or classes is
- *               zero). Any other NULL is XENT_ERR_NULL. Arrays need only the alignment of their element type.
+ *   NULL        A pointer may be NULL where the text says so, and wherever the array has no elements (rows or classes
+ *               is zero). Any other NULL is XENT_ERR_NULL. Arrays need only the alignment of their element type.
  *   Overlap     An output never overlaps an input or another output, except that it may be exactly the same array as
  *               an input (in place) where the text says "may be". Otherwise XENT_ERR_OVERLAP.
- *   Errors      Every function that can fail returns an xent_status. On any status but XENT_OK nothing has been written,
- *               and xent_last_error() says which argument, which row and which value were wrong.
- *   Exactness   f32 results are within 1 ulp of the exact value of the formula for the given inputs, f64 results within 2,
- *               whatever the magnitude; a loss of 1e-30 is right, not 0. Where a result is a difference that can cancel
- *               (logsumexp, log_softmax_grad) the ulp is that of the larger of 1 (or the terms) and the result. The bits
- *               are the same at every CPU level and for every number of threads.
- *   Non-finite  -inf is a mask: a class of probability 0. A row that holds +inf, or nothing but -inf, has no softmax: its
- *               probabilities, log-probabilities and loss are NaN. A NaN makes its own row NaN, and a reduced loss.
+ *   Errors      Every function that can fail returns an xent_status. On any status but XENT_OK nothing has been
+ *               written, and xent_last_error() says which argument, which row and which value were wrong.
+ *   Exactness   f32 results are within 1 ulp of the exact value of the formula for the given inputs, f64 within 2,
+ *               whatever the magnitude; a loss of 1e-30 is right, not 0. Where terms can cancel the ulp is that of a
+ *               larger number: of 1 for a logsumexp nearer to 0, of the terms for log_softmax_grad and for a loss
+ *               reduced with weights of both signs. The bits are the same at every CPU level and for every number of
+ *               threads.
+ *   Non-finite  -inf is a mask: a class of probability 0. A row that holds +inf, or nothing but -inf, has no softmax:
+ *               its probabilities, log-probabilities and loss are NaN. A NaN makes its own row NaN, and a reduced loss.
  *   Threads     Any number of threads may call at once. The library may use threads of its own; see
  *               xent_set_num_threads. It never prints, exits, aborts, raises a signal, or writes errno for the caller
  *               to see; after fork() the child may go on calling it.
@@ -82,8 +83,8 @@ const char *XENT_NONNULL xent_status_string(xent_status status);
 
 /* The detail of the last error in the calling thread: function, argument, row and value, e.g.
  *   "xent_cross_entropy_f32: targets[1] is 7, not in [0, 3) and not ignore_index (-100)".
- * "" before the first error. Like errno it is not cleared by success. Never NULL; valid until the next error in the same
- * thread; not to be freed. */
+ * "" before the first error. Like errno it is not cleared by success. Never NULL; valid until the next error in the
+ * same thread; not to be freed. */
 const char *XENT_NONNULL xent_last_error(void);
 
 /* ---- Options -------------------------------------------------------------------------------------------------- */
@@ -129,7 +130,7 @@ xent_status xent_log_softmax_f64(const double *XENT_NULLABLE logits, int64_t row
  *   lse[i] = log(sum over k of exp(logits[i][k]))
  *
  * logits  [rows, classes]
- * lse     [rows], out. -inf for a row of nothing but -inf and for zero classes; +inf for a row that holds +inf and no NaN.
+ * lse     [rows], out. -inf for a row of nothing but -inf and for zero classes; +inf for a row with +inf and no NaN.
  * Errors  XENT_ERR_NULL, XENT_ERR_SIZE, XENT_ERR_OVERLAP. */
 xent_status xent_logsumexp_f32(const float *XENT_NULLABLE logits, int64_t rows, int64_t classes,
                                float *XENT_NULLABLE lse);
@@ -149,11 +150,11 @@ xent_status xent_logsumexp_f64(const double *XENT_NULLABLE logits, int64_t rows,
  * targets       [rows], each in [0, classes) or equal to ignore_index
  * weight        [classes], the weight w of each class, taken as it is (zero, negative and NaN included);
  *               may be NULL: every weight is 1
- * ignore_index  rows with this target do not count: loss 0, not part of the mean. Any value, also one inside [0, classes);
- *               XENT_IGNORE_INDEX (-100) is usual
+ * ignore_index  rows with this target do not count: loss 0, not part of the mean. Any value, also one inside
+ *               [0, classes); XENT_IGNORE_INDEX (-100) is usual
  * reduction     XENT_REDUCTION_NONE, _MEAN or _SUM
- * loss          [rows] for none, otherwise a scalar; out. The sum over no rows is 0, the mean over no rows is NaN, as in
- *               PyTorch; weights that sum to 0 are divided by all the same. Reduced losses are added up in f64,
+ * loss          [rows] for none, otherwise a scalar; out. The sum over no rows is 0, the mean over no rows is NaN, as
+ *               in PyTorch; weights that sum to 0 are divided by all the same. Reduced losses are added up in f64,
  *               compensated, in a fixed order.
  * Errors        XENT_ERR_NULL, XENT_ERR_SIZE, XENT_ERR_TARGET, XENT_ERR_OPTION, XENT_ERR_OVERLAP. */
 xent_status xent_nll_f32(const float *XENT_NULLABLE log_probs, const int64_t *XENT_NULLABLE targets, int64_t rows,
@@ -170,9 +171,9 @@ xent_status xent_nll_f64(const double *XENT_NULLABLE log_probs, const int64_t *X
  *
  * logits  [rows, classes]; the rows of ignored targets are not read
  * Otherwise like xent_nll_f32: targets, weight, ignore_index, reduction, loss, errors. */
-xent_status xent_cross_entropy_f32(const float *XENT_NULLABLE logits, const int64_t *XENT_NULLABLE targets, int64_t rows,
-                                   int64_t classes, const float *XENT_NULLABLE weight, int64_t ignore_index,
-                                   int32_t reduction, float *XENT_NULLABLE loss);
+xent_status xent_cross_entropy_f32(const float *XENT_NULLABLE logits, const int64_t *XENT_NULLABLE targets,
+                                   int64_t rows, int64_t classes, const float *XENT_NULLABLE weight,
+                                   int64_t ignore_index, int32_t reduction, float *XENT_NULLABLE loss);
 xent_status xent_cross_entropy_f64(const double *XENT_NULLABLE logits, const int64_t *XENT_NULLABLE targets,
                                    int64_t rows, int64_t classes, const double *XENT_NULLABLE weight,
                                    int64_t ignore_index, int32_t reduction, double *XENT_NULLABLE loss);
@@ -239,8 +240,8 @@ const char *XENT_NONNULL xent_cpu_level(void);
 
 /* Sets how many threads a call may use, the caller's own included, for the whole process.
  *
- * num_threads  1 keeps every call in its own thread; 0 is automatic: the environment variable XENT_NUM_THREADS (a number
- *              from 1 to XENT_MAX_THREADS; any other value is ignored) or else the processors this process may run on.
+ * num_threads  1 keeps every call in its own thread; 0 is automatic: the environment variable XENT_NUM_THREADS (a
+ *              number from 1 to XENT_MAX_THREADS; any other value is ignored) or else the processors this process may run on.
  *              Before the first call it is automatic.
  *
  * Small calls stay in the calling thread whatever the number, and of several calls at the same time one at a time uses

@@ -1,5 +1,5 @@
-/* The boundary between the runtime and the kernels, in C so that no Swift type crosses it: a public Swift type would bring
- * helper functions that the linker merges across CPU levels. */
+/* The boundary between the runtime and the kernels, in C so that no Swift type crosses it: a public Swift type would
+ * bring helper functions that the linker merges across CPU levels. */
 #ifndef CXENT_KERNEL_H
 #define CXENT_KERNEL_H
 
@@ -39,8 +39,8 @@ typedef struct xentk_problem {
   void *_Nullable row_loss; /* (R) E, NULL: not wanted */
 } xentk_problem;
 
-/* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^200. What is 2^900 and more goes apart, so that a
- * sum may overflow where its mean does not. */
+/* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^200. What is 2^900 and more goes apart, so
+ * that a sum may overflow where its mean does not. */
 typedef struct xentk_loss {
   double hi, lo, huge_hi, huge_lo;
 } xentk_loss;
@@ -82,7 +82,7 @@ xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation, xentk_dt
 xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation, xentk_dtype dtype);
 xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation, xentk_dtype dtype);
 
-/* ---- What Swift cannot say in one instruction --------------------------------------------------------------------- */
+/* ---- What Swift cannot say in one instruction -------------------------------------------------------------------- */
 
 typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
 

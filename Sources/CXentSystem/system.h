@@ -1,5 +1,5 @@
-/* What the library takes from the operating system, the processor and the C compiler: all that Swift cannot reach without a
- * runtime of its own. Header-only. */
+/* What the library takes from the operating system, the processor and the C compiler: all that Swift cannot reach
+ * without a runtime of its own. Header-only. */
 #ifndef CXENT_SYSTEM_H
 #define CXENT_SYSTEM_H
 
@@ -40,12 +40,12 @@ XENTS_INLINE int32_t xents_cpu_count(void) {
   return count > 0 ? (int32_t)count : 1;
 }
 
-/* ---- The last error's text, one for each thread ------------------------------------------------------------------- */
+/* ---- The last error's text, one for each thread ------------------------------------------------------------------ */
 
 enum { XENTS_TEXT_SIZE = 256 };
 
-/* The calling thread's text. Implemented once, by XentCore: a static variable of an inline function is one for each module
- * that the function is inlined into. */
+/* The calling thread's text. Implemented once, by XentCore: a static variable of an inline function is one for each
+ * module that the function is inlined into. */
 char *_Nonnull xents_text(void);
 
 /* For xents_text alone. initial-exec: the other model calls __tls_get_addr, and with it needs ld.so by name. */
@@ -54,7 +54,7 @@ static inline char *_Nonnull xents_text_storage(void) {
   return text;
 }
 
-/* ---- Atomics, sequentially consistent unless named ----------------------------------------------------------------- */
+/* ---- Atomics, sequentially consistent unless named --------------------------------------------------------------- */
 
 XENTS_INLINE int64_t xents_load(const int64_t *_Nonnull p) { return __atomic_load_n(p, __ATOMIC_SEQ_CST); }
 XENTS_INLINE void xents_store(int64_t *_Nonnull p, int64_t value) { __atomic_store_n(p, value, __ATOMIC_SEQ_CST); }
@@ -74,10 +74,10 @@ XENTS_INLINE void xents_pause(void) {
 #endif
 }
 
-/* ---- What the process shares ---------------------------------------------------------------------------------------- */
+/* ---- What the process shares ------------------------------------------------------------------------------------- */
 
-/* Workers and the one job they are on. Every word that more than one thread may touch at once is an atomic, or under the
- * mutex, or read only by a thread that holds a claim on the job (see Pool.swift). */
+/* Workers and the one job they are on. Every word that more than one thread may touch at once is an atomic, or under
+ * the mutex, or read only by a thread that holds a claim on the job (see Pool.swift). */
 typedef struct xents_pool {
   int64_t ticket; /* round << 32 | seats << 16 | segments left */
   int64_t apart[7]; /* a cache line to itself; Swift does not import an aligned attribute */
@@ -107,8 +107,8 @@ static inline xents_shared *_Nonnull xents_state_storage(void) {
   return &shared;
 }
 
-/* The child has none of the parent's threads: it leaves the pool where it is, whatever state it was in, and makes its own
- * when it needs one. */
+/* The child has none of the parent's threads: it leaves the pool where it is, whatever state it was in, and makes its
+ * own when it needs one. */
 static inline void xents_after_fork(void) {
   xents_state()->pool = NULL;
   xents_store(&xents_state()->owner, 0);

@@ -1,4 +1,5 @@
-// The door: every argument is checked here, once, before anything is written. What passes is a problem that kernels trust.
+// The door: every argument is checked here, once, before anything is written. What passes is a problem that kernels
+// trust.
 
 import CXent
 import CXentSystem

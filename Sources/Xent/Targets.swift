@@ -16,7 +16,8 @@ struct Targets<E: DType> {
     )
   }
 
-  /// Checks every target, and gives what a mean divides by: the sum of the weights of the targets that count, compensated.
+  /// Checks every target, and gives what a mean divides by: the sum of the weights of the targets that count,
+  /// compensated.
   func checked(_ call: Call, _ shape: Shape) throws(Failure) -> xentk_loss {
     var sum = xentk_loss()
     guard shape.rows > 0, let targets else { return sum }

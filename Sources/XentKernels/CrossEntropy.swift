@@ -12,8 +12,8 @@ import CXentSystem
   }
 }
 
-/// The loss, and its gradient weight/divisor·(p − [is target]); at the target that is −weight/divisor·(1 − p), from the sum
-/// over the others.
+/// The loss, and its gradient weight/divisor·(p − [is target]); at the target that is −weight/divisor·(1 − p), from the
+/// sum over the others.
 @inline(never) func crossEntropyGrad<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ scratch: UnsafeMutableRawPointer, _ loss: UnsafeMutablePointer<xentk_loss>
@@ -26,7 +26,8 @@ import CXentSystem
     rows.record(start, count, outcome, in: loss)
     var lane = 0
     while lane < count {
-      let row = start &+ lane, out = rows.output(row)
+      let row = start &+ lane
+      let out = rows.output(row)
       if let target = rows.target(row) {
         let c = rows.coefficient(target)
         let total = batch.rest(lane) + Wide.exp(batch.kept[lane])

@@ -34,8 +34,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 
   static func magic(shift: Double) -> Self
   static func term(_ x: Lanes<Self>, _ magic: Lanes<Self>) -> Term<Self>
-  /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, because a
-  /// comparison of lanes of a generic type is done lane by lane.
+  /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement,
+  /// because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes<Self>, _ b: Lanes<Self>) -> Lanes<Self>
   static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
   /// The f64 value of scaled sums: (sum − preload) + rest as a pair.

@@ -1,5 +1,5 @@
-// The kernel table: a row for an operation, a column for a dtype. The one thing this module exports, under a name for each
-// CPU level.
+// The kernel table: a row for an operation, a column for a dtype. The one thing this module exports, under a name for
+// each CPU level.
 
 import CXentSystem
 
@@ -12,7 +12,9 @@ import CXentSystem
     entry(operation, dtype)
   }
 #else
-  @_cdecl("xentk_kernel_baseline") public func kernel(_ operation: xentk_operation, _ dtype: xentk_dtype) -> xentk_kernel? {
+  @_cdecl("xentk_kernel_baseline") public func kernel(_ operation: xentk_operation, _ dtype: xentk_dtype)
+    -> xentk_kernel?
+  {
     entry(operation, dtype)
   }
 #endif
@@ -25,20 +27,31 @@ private func entry(_ operation: xentk_operation, _ dtype: xentk_dtype) -> xentk_
   case XENTK_SOFTMAX:
     row = ({ p, a, b, s, _ in softmax(Float.self, p, a, b, s) }, { p, a, b, s, _ in softmax(Double.self, p, a, b, s) })
   case XENTK_LOG_SOFTMAX:
-    row = ({ p, a, b, s, _ in logSoftmax(Float.self, p, a, b, s) }, { p, a, b, s, _ in logSoftmax(Double.self, p, a, b, s) })
+    row = (
+      { p, a, b, s, _ in logSoftmax(Float.self, p, a, b, s) }, { p, a, b, s, _ in logSoftmax(Double.self, p, a, b, s) }
+    )
   case XENTK_LOGSUMEXP:
-    row = ({ p, a, b, s, _ in logSumExp(Float.self, p, a, b, s) }, { p, a, b, s, _ in logSumExp(Double.self, p, a, b, s) })
+    row = (
+      { p, a, b, s, _ in logSumExp(Float.self, p, a, b, s) }, { p, a, b, s, _ in logSumExp(Double.self, p, a, b, s) }
+    )
   case XENTK_LOG_SOFTMAX_GRAD:
-    row = ({ p, a, b, s, _ in logSoftmaxGrad(Float.self, p, a, b, s) }, { p, a, b, s, _ in logSoftmaxGrad(Double.self, p, a, b, s) })
+    row = (
+      { p, a, b, s, _ in logSoftmaxGrad(Float.self, p, a, b, s) },
+      { p, a, b, s, _ in logSoftmaxGrad(Double.self, p, a, b, s) }
+    )
   case XENTK_NLL:
     row = ({ p, a, b, s, l in nll(Float.self, p, a, b, s, l) }, { p, a, b, s, l in nll(Double.self, p, a, b, s, l) })
   case XENTK_NLL_GRAD:
     row = ({ p, a, b, s, _ in nllGrad(Float.self, p, a, b, s) }, { p, a, b, s, _ in nllGrad(Double.self, p, a, b, s) })
   case XENTK_CROSS_ENTROPY:
-    row = ({ p, a, b, s, l in crossEntropy(Float.self, p, a, b, s, l) }, { p, a, b, s, l in crossEntropy(Double.self, p, a, b, s, l) })
+    row = (
+      { p, a, b, s, l in crossEntropy(Float.self, p, a, b, s, l) },
+      { p, a, b, s, l in crossEntropy(Double.self, p, a, b, s, l) }
+    )
   case XENTK_CROSS_ENTROPY_GRAD:
     row = (
-      { p, a, b, s, l in crossEntropyGrad(Float.self, p, a, b, s, l) }, { p, a, b, s, l in crossEntropyGrad(Double.self, p, a, b, s, l) }
+      { p, a, b, s, l in crossEntropyGrad(Float.self, p, a, b, s, l) },
+      { p, a, b, s, l in crossEntropyGrad(Double.self, p, a, b, s, l) }
     )
   default: return nil
   }

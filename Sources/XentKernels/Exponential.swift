@@ -1,5 +1,5 @@
-// exp and log of eight f64 at a time. Only +, −, ×, ÷, fma and integer operations: the same bits on every machine, which no
-// libm promises.
+// exp and log of eight f64 at a time. Only +, −, ×, ÷, fma and integer operations: the same bits on every machine,
+// which no libm promises.
 
 let log2e = 0x1.71547652b82fep0  // 1 / ln 2
 let ln2Hi = 0x1.62e42fef8p-1  // 35 bits: its product with a whole number below 2^18 is exact
@@ -15,8 +15,8 @@ struct Exponential {
 
 /// exp(x + xLow), |x| ≤ 2^16.5, |xLow| tiny.
 ///
-/// n = round(x / ln 2), r = x − n·ln 2 as r + rLow (|r| ≤ 0.347), then exp(r) = 1 + r + r²·q(r) with the Taylor series to
-/// r¹³ (truncation 2^-58), the two leading additions without loss (Dekker 1971).
+/// n = round(x / ln 2), r = x − n·ln 2 as r + rLow (|r| ≤ 0.347), then exp(r) = 1 + r + r²·q(r) with the Taylor series
+/// to r¹³ (truncation 2^-58), the two leading additions without loss (Dekker 1971).
 #if XENT_FMA
   @inline(__always)
 #else
@@ -54,8 +54,8 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   return (e.value, e.biased - magic)
 }
 
-/// offset + log((u.hi + u.lo)·2^exponent), u.hi positive and normal, exponent whole and below 2^17; absolute error below
-/// 2^-55, relative error below 2^-54 where u is near 1 and offset and exponent are 0.
+/// offset + log((u.hi + u.lo)·2^exponent), u.hi positive and normal, exponent whole and below 2^17; absolute error
+/// below 2^-55, relative error below 2^-54 where u is near 1 and offset and exponent are 0.
 ///
 /// u = 2^k·m with m in [√½, √2), f = m − 1, s = f / (2 + f): log m = f − (f²/2 − s·(f²/2 + R(s²))), R as in fdlibm's
 /// e_log.c (Sun Microsystems 1993, error 2^-58.45); f²/2 and the outer difference are carried with what they lose.

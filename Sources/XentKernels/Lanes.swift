@@ -1,5 +1,5 @@
-// Eight lanes, at every CPU level: the width is part of the result (it fixes the order of the additions), the registers are
-// not. Everything here is inlined; a function that is not would be shared between CPU levels by the linker, and the
+// Eight lanes, at every CPU level: the width is part of the result (it fixes the order of the additions), the registers
+// are not. Everything here is inlined; a function that is not would be shared between CPU levels by the linker, and the
 // standard library's own .max(), .sum() and any() are such functions.
 
 import CXentSystem
@@ -20,12 +20,14 @@ typealias Doubles = SIMD8<Double>
 
   @inline(never) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
 
-  /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps all
-  /// that the second rounding, to f32, needs in order to be right.
+  /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps
+  /// all that the second rounding, to f32, needs in order to be right.
   @inline(never) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
     let (sum, lost) = twoSum(Doubles(a) * Doubles(b), Doubles(c))
-    // Towards zero, then odd if anything was lost. Comparisons with a NaN are false: infinities and NaN stay as they are.
-    let above = lost .> 0, below = lost .< 0
+    // Towards zero, then odd if anything was lost. Comparisons with a NaN are false: infinities and NaN stay as they
+    // are.
+    let above = lost .> 0
+    let below = lost .< 0
     let outwards = ((sum .> 0) .& below) .| ((sum .< 0) .& above)
     let zero = SIMD8<Int64>()
     let inwards = unsafeBitCast(sum, to: SIMD8<Int64>.self) &+ zero.replacing(with: -1, where: outwards)
@@ -68,7 +70,8 @@ typealias Doubles = SIMD8<Double>
 
 /// `v` held to [low, high]; a NaN becomes `low`.
 @inline(__always) func clamped(_ v: Doubles, _ low: Double, _ high: Double) -> Doubles {
-  let lows = Doubles(repeating: low), highs = Doubles(repeating: high)
+  let lows = Doubles(repeating: low)
+  let highs = Doubles(repeating: high)
   let atLeast = lows.replacing(with: v, where: lows .< v)
   return highs.replacing(with: atLeast, where: atLeast .< highs)
 }

@@ -1,7 +1,7 @@
 import CXentSystem
 
-/// log_probs = (logits − largest) − loss of the largest: the sum leaves the largest out, so that its own log-probability,
-/// which may be as small as −1e-30, is not the difference of two equal numbers.
+/// log_probs = (logits − largest) − loss of the largest: the sum leaves the largest out, so that its own
+/// log-probability, which may be as small as −1e-30, is not the difference of two equal numbers.
 @inline(never) func logSoftmax<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ scratch: UnsafeMutableRawPointer
@@ -13,8 +13,11 @@ import CXentSystem
     let outcome = batch.outcome()
     var lane = 0
     while lane < count {
-      let x = rows.input(start &+ lane), out = rows.output(start &+ lane)
-      let hi = outcome.loss.hi[lane], lo = outcome.loss.lo[lane], exponent = outcome.exponent[lane]
+      let x = rows.input(start &+ lane)
+      let out = rows.output(start &+ lane)
+      let hi = outcome.loss.hi[lane]
+      let lo = outcome.loss.lo[lane]
+      let exponent = outcome.exponent[lane]
       let index = Int(batch.index[lane])
       // A loss with an exponent of its own is nothing next to the others' distance from the largest.
       let loss: (hi: Double, lo: Double) = exponent == 0 ? (hi, lo) : (0, 0)
@@ -52,7 +55,8 @@ import CXentSystem
 @inline(never) private func logSoftmaxGrad<E: Element>(
   _ logProbs: UnsafePointer<E>, _ grad: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int
 ) {
-  var high = Doubles(), low = Doubles()
+  var high = Doubles()
+  var low = Doubles()
   forEachStep(count) { i, n in
     let (sum, lost) = twoSum(high, E.widened(E.load(grad + i, n)))
     high = sum
@@ -61,13 +65,15 @@ import CXentSystem
   let (hi, lo) = reduced(high, low)
   let total = Pair(Doubles(repeating: hi), Doubles(repeating: lo))
   forEachStep(count) { i, n in
-    let g = E.widened(E.load(grad + i, n)), y = E.widened(E.load(logProbs + i, n))
+    let g = E.widened(E.load(grad + i, n))
+    let y = E.widened(E.load(logProbs + i, n))
     let e = exponential(clamped(y, -2000, 2000))
     let product = e.value.hi * total.hi
     let productLow = fma(e.value.hi, total.hi, -product) + fma(e.value.hi, total.lo, e.value.lo * total.hi)
     // In two steps: the exponent alone may leave the format where its product with the sum does not.
     let firstStep = clamped(e.exponent, -1000, 1000)
-    let scale = powerOfTwo(firstStep), scale2 = powerOfTwo(clamped(e.exponent - firstStep, -1000, 1000))
+    let scale = powerOfTwo(firstStep)
+    let scale2 = powerOfTwo(clamped(e.exponent - firstStep, -1000, 1000))
     let (difference, lost) = twoSum(g, -(product * scale * scale2))
     let rest = lost - productLow * scale * scale2
     // What an infinite difference has lost is NaN, and counts for nothing; a NaN that came in stays.

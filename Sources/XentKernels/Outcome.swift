@@ -28,8 +28,8 @@ struct Outcome {
   var loss: Pair
   /// 1 − p(kept) = z / (1 + z).
   var others: Pair
-  /// Both are to be multiplied by 2^exponent where it is negative: values too small for f64. Where it is 200 the loss alone
-  /// is, and is then too large.
+  /// Both are to be multiplied by 2^exponent where it is negative: values too small for f64. Where it is 200 the loss
+  /// alone is, and is then too large.
   var exponent: Doubles
 
   /// factor·(1 − p(kept)).
@@ -47,7 +47,8 @@ extension Batch {
     let (gap, gapLow) = twoSum(anchor, -kept)
     let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)
     let rest = Pair(hi, lo)
-    let z = rest * e.value, zExponent = exponent + e.exponent
+    let z = rest * e.value
+    let zExponent = exponent + e.exponent
     let scale = powerOfTwo(clamped(zExponent, -960, 60))
     let small = Pair(z.hi * scale, z.lo * scale)
     let (one, lost) = twoSum(Doubles(repeating: 1), small.hi)
@@ -55,8 +56,10 @@ extension Batch {
 
     // log(1 + z); beyond 2^60 log(z), and where exp(gap) would leave the format gap + log(rest).
     let zero = Doubles()
-    let large = zExponent .> 60, steep = gap .> 0x1p16
-    var u = sum, k = zero
+    let large = zExponent .> 60
+    let steep = gap .> 0x1p16
+    var u = sum
+    var k = zero
     u.hi.replace(with: z.hi, where: large)
     u.lo.replace(with: z.lo, where: large)
     k.replace(with: zExponent, where: large)
@@ -92,7 +95,8 @@ extension Batch {
   private func edge(
     _ lane: Int, gap: Double, z: Double, exponent: Double
   ) -> (loss: Double, others: Double, exponent: Double) {
-    let rest = hi[lane], kept = kept[lane]
+    let rest = hi[lane]
+    let kept = kept[lane]
     if !(rest < .infinity && kept < .infinity) { return (.nan, .nan, 0) }
     if kept == -.infinity { return rest == 0 ? (.nan, .nan, 0) : (.infinity, 1, 0) }
     if rest == 0 || gap == -.infinity { return (0, 0, 0) }
@@ -105,7 +109,8 @@ extension Batch {
     let kept = kept[lane]
     if hi[lane].isNaN || kept.isNaN { return (.nan, 0) }
     if !kept.isFinite { return (kept, 0) }
-    let exponent = outcome.exponent[lane], loss = outcome.loss.hi[lane]
+    let exponent = outcome.exponent[lane]
+    let loss = outcome.loss.hi[lane]
     let (sum, lost) = twoSum(kept, exponent == 0 ? loss : scaled(loss, exponent))
     return (sum, sum.isFinite ? lost + outcome.loss.lo[lane] : 0)
   }

@@ -1,5 +1,6 @@
-// The sum over a part of a row: chunks of fixed size, so that a chunk's sum depends on that chunk alone; in it strips, the
-// lanes of which leave f32 before rounding could add up. One read of memory: the second pass over a chunk finds it in L1.
+// The sum over a part of a row: chunks of fixed size, so that a chunk's sum depends on that chunk alone; in it strips,
+// the lanes of which leave f32 before rounding could add up. One read of memory: the second pass over a chunk finds it
+// in L1.
 
 /// Elements whose sum is formed on its own. Part of the result, like `strip`.
 let chunk = 2048
@@ -17,8 +18,8 @@ struct Stage<E: Element> {
     elements = scratch.assumingMemoryBound(to: E.self)
   }
 
-  /// Calls `body` for each strip of `x`, without the element at `hole` (−1: none) and less `anchor`, in whole steps: read
-  /// where it lies if that is possible, otherwise staged. `first` is where it begins in `x`.
+  /// Calls `body` for each strip of `x`, without the element at `hole` (−1: none) and less `anchor`, in whole steps:
+  /// read where it lies if that is possible, otherwise staged. `first` is where it begins in `x`.
   @inline(__always) func forEachStrip(
     of x: UnsafePointer<E>, count: Int, hole: Int, anchor: E,
     _ body: (_ strip: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
@@ -82,7 +83,8 @@ struct Part<E: Element> {
 
   /// The largest of each lane; NaNs are passed over.
   @inline(never) private static func largest(_ start: UnsafePointer<E>, _ count: Int) -> Lanes<E> {
-    var a = Lanes<E>(repeating: -.infinity), b = a
+    var a = Lanes<E>(repeating: -.infinity)
+    var b = a
     var i = 0
     while i &+ step < count {
       a = E.larger(a, E.load(start + i))
@@ -102,7 +104,9 @@ struct Part<E: Element> {
 
   /// The largest element and the first place it stands at; −inf and −1 if nothing is greater than −inf.
   @inline(never) func firstMaximum() -> (value: E, index: Int) {
-    var value = -E.infinity, first = -1, index = 0
+    var value = -E.infinity
+    var first = -1
+    var index = 0
     forEachStrip { start, count in
       let candidate = largestLane(Self.largest(start, count))
       if candidate > value {
@@ -121,7 +125,8 @@ struct Part<E: Element> {
     let part = prepared
     let largest = part.maximum()
     if !largest.isFinite { return part.containsNaN ? .nan : largest < 0 ? .zero : .infinity }
-    let x = largest.widened, anchor = Wide.anchor(for: x)
+    let x = largest.widened
+    let anchor = Wide.anchor(for: x)
     let exponent = ((x - anchor) * log2e).rounded(.toNearestOrEven)
     let total = part.sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
     let scale = powerOfTwo(-E.sumShift) / E.bias
@@ -129,10 +134,13 @@ struct Part<E: Element> {
   }
 
   @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
-    let magic = Lanes(repeating: window.magic), lowest = Lanes(repeating: window.lowest)
-    var high = Doubles(), low = Doubles()
+    let magic = Lanes(repeating: window.magic)
+    let lowest = Lanes(repeating: window.lowest)
+    var high = Doubles()
+    var low = Doubles()
     forEachStrip(less: anchor) { start, count in
-      var sum = Lanes<E>(repeating: E.preload), rest = Lanes<E>()
+      var sum = Lanes<E>(repeating: E.preload)
+      var rest = Lanes<E>()
       var i = 0
       while i < count {
         let term = E.term(E.larger(E.load(start + i), lowest), magic)  // a NaN stays

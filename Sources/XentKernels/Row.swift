@@ -32,7 +32,8 @@ struct Rows<E: Element> {
   }
   /// weight / divisor: what a gradient is multiplied by, as hi + lo.
   @inline(__always) func coefficient(_ target: Int) -> (hi: Double, lo: Double) {
-    let weight = weight(target), divisor = problem.pointee.divisor_hi
+    let weight = weight(target)
+    let divisor = problem.pointee.divisor_hi
     let hi = weight / divisor
     let rest = hi.isFinite ? (-weight).addingProduct(hi, divisor) + hi * problem.pointee.divisor_lo : 0
     return (hi, divisor == 1 || hi == 0 ? 0 : -rest / divisor)
@@ -116,9 +117,11 @@ struct Rows<E: Element> {
     return total
   }
 
-  /// The row's largest element, where it first stands (−1 if nothing is greater than −inf), and Σ exp(x) over the others.
+  /// The row's largest element, where it first stands (−1 if nothing is greater than −inf), and Σ exp(x) over the
+  /// others.
   @inline(__always) func peak(_ x: UnsafePointer<E>, _ stage: Stage<E>) -> (largest: E, index: Int, rest: Wide) {
-    var largest = -E.infinity, index = -1
+    var largest = -E.infinity
+    var index = -1
     var rest = Wide.zero
     var start = 0
     while start < classes {
@@ -142,7 +145,8 @@ struct Rows<E: Element> {
 
 /// value·2^exponent with one rounding, exponent ≤ 0.
 @inline(never) func scaled(_ value: Double, _ exponent: Double) -> Double {
-  var value = value, exponent = exponent > -4000 ? exponent : -4000
+  var value = value
+  var exponent = exponent > -4000 ? exponent : -4000
   while exponent < -1000 {
     value *= 0x1p-1000
     exponent += 1000

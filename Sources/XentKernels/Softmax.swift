@@ -10,7 +10,8 @@ import CXentSystem
   var row = Int(first)
   while row < Int(last) {
     let x = rows.input(row)
-    Writer<E>(total: rows.sum(x, without: -1, stage), factor: (1, 0), stage: stage).write(x, to: rows.output(row), rows.classes)
+    Writer<E>(total: rows.sum(x, without: -1, stage), factor: (1, 0), stage: stage).write(
+      x, to: rows.output(row), rows.classes)
     row &+= 1
   }
 }

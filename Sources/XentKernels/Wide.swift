@@ -1,8 +1,8 @@
 // A sum of exponentials over any part of a row, of any magnitude, and its merge.
 
 /// (hi + lo)·2^exponent·exp(anchor). The anchor is 0 for sums of exp(x) with |x| ≤ 2^15; beyond, where the argument
-/// reduction would no longer be exact, it is one of the x: no x is ever rounded by a subtraction before its exp. A sum of nothing is hi = 0; NaN and +inf live
-/// in hi.
+/// reduction would no longer be exact, it is one of the x: no x is ever rounded by a subtraction before its exp. A sum
+/// of nothing is hi = 0; NaN and +inf live in hi.
 struct Wide {
   var hi, lo, exponent, anchor: Double
 
@@ -32,8 +32,8 @@ struct Wide {
 
   @inline(__always) var isOrdinary: Bool { hi > 0 && hi < .infinity }
 
-  /// The sum of both. Scaling by a power of two is exact, and the addition keeps what it loses; with equal anchors nothing is
-  /// rounded but the last bits of lo.
+  /// The sum of both. Scaling by a power of two is exact, and the addition keeps what it loses; with equal anchors
+  /// nothing is rounded but the last bits of lo.
   @inline(never) static func + (a: Wide, b: Wide) -> Wide {
     if !a.isOrdinary || !b.isOrdinary {
       if a.hi == 0 { return b }

@@ -29,8 +29,8 @@ extension Element {
   }
 }
 
-/// Calls `body` for 8 elements at a time, and once for what remains. The count is a literal in the loop: a load or store of
-/// fewer is a call, around which nothing stays in the registers.
+/// Calls `body` for 8 elements at a time, and once for what remains. The count is a literal in the loop: a load or
+/// store of fewer is a call, around which nothing stays in the registers.
 @inline(__always) func forEachStep(_ count: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
   var i = 0
   while i &+ step <= count {
@@ -47,9 +47,9 @@ extension Element {
 
 /// Writes factor·exp(x) / total.
 ///
-/// In range: with K = factor / total as Kh + Kl, and exp(x) = scale·(major + minor) recomputed, the product is
-/// a + (scale·(Kh·minor + major·Kl) + err), a + err = scale·major·Kh exactly; the parenthesis is a tenth of a at most, so the
-/// result is within 0.7 ulp. It is formed 2^outputShift too large, and brought down by one exact multiplication.
+/// In range: with K = factor / total as Kh + Kl, and exp(x) = scale·(major + minor) recomputed, the product is a +
+/// (scale·(Kh·minor + major·Kl) + err), a + err = scale·major·Kh exactly; the parenthesis is a tenth of a at most, so
+/// the result is within 0.7 ulp. It is formed 2^outputShift too large, and brought down by one exact multiplication.
 struct Writer<E: Element> {
   let total: Wide
   let factor: (hi: Double, lo: Double)
@@ -88,8 +88,10 @@ struct Writer<E: Element> {
   @inline(never) private static func write(
     _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
   ) {
-    let magic = Lanes(repeating: window.magic), lowest = Lanes(repeating: window.lowest)
-    let kh = Lanes(repeating: hi), kl = Lanes(repeating: lo)
+    let magic = Lanes(repeating: window.magic)
+    let lowest = Lanes(repeating: window.lowest)
+    let kh = Lanes(repeating: hi)
+    let kl = Lanes(repeating: lo)
     let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
     forEachStep(count) { i, n in
       // `x` is staged in whole steps where `count` is not.

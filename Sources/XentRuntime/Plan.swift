@@ -1,7 +1,7 @@
 import CXentSystem
 
-/// How a problem's rows are cut. Only the shape decides, never the threads: so the losses of the segments, added in order,
-/// have the same bits for any number of threads.
+/// How a problem's rows are cut. Only the shape decides, never the threads: so the losses of the segments, added in
+/// order, have the same bits for any number of threads.
 struct Plan {
   let rows: Int64
   let rowsPerSegment: Int64
@@ -14,7 +14,8 @@ struct Plan {
     // An nll touches one element a row.
     let touched = Int(problem.operation) == XENTK_NLL ? 8 : max(problem.classes, 1)
     // Eight rows fill the lanes of a kernel's last step; a row of 16384 elements is work enough on its own.
-    let batch: Int64 = 8, worth: Int64 = 16384
+    let batch: Int64 = 8
+    let worth: Int64 = 16384
     let enough = min(batch, (worth + touched - 1) / touched)
     let share = rows / Int64(XENTK_SEGMENTS) + (rows % Int64(XENTK_SEGMENTS) == 0 ? 0 : 1)
     let size = max(share, enough)

@@ -2,9 +2,10 @@ import CXentSystem
 
 /// The library's threads. One call at a time owns them; a call that finds them owned runs in its own thread.
 ///
-/// A job's segments are handed out by one word, the ticket: (round, seats, segments left). A thread claims a segment by a
-/// compare-and-swap that takes one off; only then does it read the job, which stays until its claim is finished. So nobody
-/// waits for a worker that has not claimed anything, and a worker that comes late finds nothing left and the job untouched.
+/// A job's segments are handed out by one word, the ticket: (round, seats, segments left). A thread claims a segment by
+/// a compare-and-swap that takes one off; only then does it read the job, which stays until its claim is finished. So
+/// nobody waits for a worker that has not claimed anything, and a worker that comes late finds nothing left and the job
+/// untouched.
 enum Pool {
   private static let seat: Int64 = 1 << 16
   private static let leftMask: Int64 = 0xFFFF
@@ -15,7 +16,9 @@ enum Pool {
     let threads = Threads.current
     guard threads > 1, acquire() else { return false }
     defer { release() }
-    guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else { return false }
+    guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else {
+      return false
+    }
     withUnsafePointer(to: job) { share($0, pool, seats: threads - 1) }
     return true
   }
@@ -38,7 +41,13 @@ enum Pool {
     if shared.pointee.pool == nil { shared.pointee.pool = xents_pool_create() }
     guard let pool = shared.pointee.pool else { return nil }
     while pool.pointee.workers < workers {
-      guard xents_spawn({ Pool.work(for: $0); return nil }, pool) == 0 else { break }
+      guard
+        xents_spawn(
+          {
+            Pool.work(for: $0)
+            return nil
+          }, pool) == 0
+      else { break }
       pool.pointee.workers += 1
     }
     return pool

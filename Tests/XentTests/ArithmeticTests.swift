@@ -1,4 +1,5 @@
-// The f64 building blocks, and the fma of processors that have none (a debug build is one), against libm and the processor.
+// The f64 building blocks, and the fma of processors that have none (a debug build is one), against libm and the
+// processor.
 
 import Foundation
 import Testing
@@ -25,15 +26,19 @@ struct Numbers {
 @Suite struct ArithmeticTests {
   @Test func floatFmaRoundsOnce() {
     var numbers = Numbers(state: 1)
-    var special: [Float] = [0, -0.0, 1, -1, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, .greatestFiniteMagnitude]
+    var special: [Float] = [
+      0, -0.0, 1, -1, .infinity, -.infinity, .nan, .leastNonzeroMagnitude, .greatestFiniteMagnitude,
+    ]
     special += [.leastNormalMagnitude, 0x1.000002p0, -0x1.fffffep-1]
     for round in 0..<200_000 {
       func next() -> Float {
         round < 4000
-          ? special[Int(numbers.bits() % UInt64(special.count))] : Float(bitPattern: UInt32(truncatingIfNeeded: numbers.bits()))
+          ? special[Int(numbers.bits() % UInt64(special.count))]
+          : Float(bitPattern: UInt32(truncatingIfNeeded: numbers.bits()))
       }
       // In a third of the cases the addend nearly cancels the product, where a second rounding would show.
-      let a = next(), b = next()
+      let a = next()
+      let b = next()
       let c = round % 3 == 0 ? -(a * b).nextUp : next()
       let got = fma(Lanes(repeating: a), Lanes(repeating: b), Lanes(repeating: c))[round & 7]
       let exact = c.addingProduct(a, b)
@@ -48,7 +53,9 @@ struct Numbers {
       for _ in 0..<20_000 {
         let x = numbers.uniform(-700, 700)
         let e = exponential(Doubles(repeating: x))
-        let got = (Float80(e.value.hi[3]) + Float80(e.value.lo[3])) * Float80(sign: .plus, exponent: Int(e.exponent[3]), significand: 1)
+        let got =
+          (Float80(e.value.hi[3]) + Float80(e.value.lo[3]))
+          * Float80(sign: .plus, exponent: Int(e.exponent[3]), significand: 1)
         worst = max(worst, abs(got / exp(Float80(x)) - 1))
       }
       #expect(worst < 0x1.8p-56, "\(worst)")
@@ -58,7 +65,8 @@ struct Numbers {
       var numbers = Numbers(state: 3)
       var worst: Float80 = 0
       for _ in 0..<20_000 {
-        let u = exp(numbers.uniform(-0.5, 40)), exponent = numbers.uniform(-100, 100).rounded()
+        let u = exp(numbers.uniform(-0.5, 40))
+        let exponent = numbers.uniform(-100, 100).rounded()
         let u2 = Pair(Doubles(repeating: u), Doubles(repeating: u * 0x1p-54))
         let got = logarithm(u2, exponent: Doubles(repeating: exponent), offset: Pair(Doubles(), Doubles()))
         let exact = log(Float80(u) + Float80(u) * 0x1p-54) + Float80(exponent) * log(Float80(2))

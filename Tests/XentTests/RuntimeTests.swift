@@ -43,7 +43,8 @@ import XentCore
   }
 
   @Test func threadsGiveTheSameBits() {
-    let rows = 600, classes = 700
+    let rows = 600
+    let classes = 700
     let logits = (0..<rows * classes).map { Float(($0 * 7919) % 1013) / 50 }
     let targets = (0..<rows).map { Int64($0 * 31 % classes) }
     var expected: [Float] = []
@@ -110,7 +111,8 @@ import XentCore
   }
 
   @Test func workedExample() {
-    let logits: [Float] = [1, 2, 7, 4, 7, 9, 8, 3, 4], targets: [Int64] = [2, 2, 0]
+    let logits: [Float] = [1, 2, 7, 4, 7, 9, 8, 3, 4]
+    let targets: [Int64] = [2, 2, 0]
     var loss: Float = 0
     #expect(xent_cross_entropy_f32(logits, targets, 3, 3, nil, -100, Int32(XENT_REDUCTION_SUM), &loss) == XENT_OK)
     #expect(abs(loss - 0.1667646) < 1e-6)

@@ -31,8 +31,10 @@ extension Wide {
   @Test func mergeWithEqualAnchorsIsCommutative() {
     var numbers = Numbers(state: 4)
     for _ in 0..<2000 {
-      let a = Wide.exp(numbers.uniform(-300, 300)), b = Wide.exp(numbers.uniform(-300, 300))
-      let left = a + b, right = b + a
+      let a = Wide.exp(numbers.uniform(-300, 300))
+      let b = Wide.exp(numbers.uniform(-300, 300))
+      let left = a + b
+      let right = b + a
       #expect(left.log == right.log)
     }
   }
@@ -55,7 +57,9 @@ extension Wide {
   func compare<E: Element>(_ x: [E], hole: Int) -> (part: Double, libm: Double) {
     let room = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
     defer { room.deallocate() }
-    let part = x.withUnsafeBufferPointer { Part($0.baseAddress!, count: $0.count, hole: hole, stage: Stage<E>(room)).sum() }
+    let part = x.withUnsafeBufferPointer {
+      Part($0.baseAddress!, count: $0.count, hole: hole, stage: Stage<E>(room)).sum()
+    }
     let others = x.indices.filter { $0 != hole }.map { x[$0].widened }
     let largest = others.max() ?? -.infinity
     return (part.log, largest + log(others.reduce(0) { $0 + exp($1 - largest) }))
@@ -67,7 +71,8 @@ extension Wide {
       let x = (0..<count).map { _ in Float(numbers.uniform(-20, 20)) }
       let holes = count <= 40 ? Swift.Array(-1..<count) : [-1, 0, 7, 8, 126, count - 1]
       for hole in holes where count > 1 || hole < 0 {
-        let single = compare(x, hole: hole), double = compare(x.map(Double.init), hole: hole)
+        let single = compare(x, hole: hole)
+        let double = compare(x.map(Double.init), hole: hole)
         #expect(abs(single.part - single.libm) < 1e-7, "\(count) without \(hole)")
         #expect(abs(double.part - double.libm) < 1e-13, "\(count) without \(hole)")
       }
