@@ -34,6 +34,8 @@
  *   Threads     Any number of threads may call at once. The library may use threads of its own; see
  *               xent_set_num_threads. It never prints, exits, aborts, raises a signal, or writes errno for the caller
  *               to see; after fork() the child may go on calling it.
+ *   Arithmetic  The calling thread's floating-point environment is taken as the default one: rounding to nearest, and
+ *               subnormal numbers not flushed to zero. Another one gives other results.
  *   Stability   Within major version 1 functions are added, never changed or removed. A minor version may add functions
  *               and status codes; treat an unknown status as an error.
  */

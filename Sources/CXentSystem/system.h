@@ -3,6 +3,7 @@
 #ifndef CXENT_SYSTEM_H
 #define CXENT_SYSTEM_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -117,12 +118,15 @@ static inline void xents_after_fork(void) {
 /* A pool without workers, NULL if there is no memory for it. */
 static inline xents_pool *_Nullable xents_pool_create(void) {
   xents_shared *shared = xents_state();
+  int before = errno; /* the caller's, here and below */
   if (!shared->fork_handled) {
     if (pthread_atfork(NULL, NULL, xents_after_fork) != 0) return NULL;
     shared->fork_handled = 1;
   }
   void *memory = NULL;
-  if (posix_memalign(&memory, 64, sizeof(xents_pool)) != 0) return NULL;
+  int error = posix_memalign(&memory, 64, sizeof(xents_pool));
+  errno = before;
+  if (error != 0) return NULL;
   xents_pool *pool = (xents_pool *)memory;
   memset(pool, 0, sizeof *pool);
   if (pthread_mutex_init(&pool->mutex, NULL) != 0) {
@@ -142,6 +146,7 @@ static inline int32_t xents_spawn(void *_Nullable (*_Nonnull body)(void *_Nullab
   sigset_t all, before;
   pthread_attr_t attributes;
   pthread_t thread;
+  int before = errno;
   int error = pthread_attr_init(&attributes);
   if (error != 0) return error;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -150,6 +155,7 @@ static inline int32_t xents_spawn(void *_Nullable (*_Nonnull body)(void *_Nullab
   error = pthread_create(&thread, &attributes, body, argument);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
+  errno = before;
   return error;
 }
 
