@@ -143,7 +143,7 @@ static inline xents_pool *_Nullable xents_pool_create(void) {
 
 /* Starts a detached thread that takes no signals: they are the host's, for its own threads. 0, or an error number. */
 static inline int32_t xents_spawn(void *_Nullable (*_Nonnull body)(void *_Nullable), void *_Nonnull argument) {
-  sigset_t all, before;
+  sigset_t all, mask;
   pthread_attr_t attributes;
   pthread_t thread;
   int before = errno;
@@ -151,9 +151,9 @@ static inline int32_t xents_spawn(void *_Nullable (*_Nonnull body)(void *_Nullab
   if (error != 0) return error;
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_sigmask(SIG_SETMASK, &all, &mask);
   error = pthread_create(&thread, &attributes, body, argument);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_sigmask(SIG_SETMASK, &mask, NULL);
   pthread_attr_destroy(&attributes);
   errno = before;
   return error;
