@@ -2,6 +2,7 @@
 # make run      the worked example five ways from C and Python, then a classifier trained on real digits
 # make test     every test, with its own set-up; the last line is the count
 # make check    the audits alone: exported symbols, instruction sets, header
+# make exhaustive  the f32 exponential over all its inputs
 # make check-torch  every documented option against PyTorch
 # make install  PREFIX=/usr/local, DESTDIR=
 #
@@ -72,6 +73,11 @@ test: all
 check: all
 	Tests/run audits
 
+# The f32 exponential over every input, about two minutes. With the regular runtime: `swift test` cannot run Embedded.
+exhaustive:
+	XENT_EXHAUSTIVE=1 XENT_RUNTIME=dynamic $(SWIFT) test -c release --scratch-path .build/exhaustive \
+	  -Xswiftc -enable-testing --filter TermTests
+
 # Against PyTorch, which is 200 MB to fetch and so not part of make test.
 check-torch: all
 	$(PYTHON) -m venv build/torch
@@ -95,4 +101,5 @@ clean:
 	rm -rf build .build
 
 FORCE:
-.PHONY: all run test check check-torch install clean FORCE
+
+.PHONY: all run test check exhaustive check-torch install clean FORCE
