@@ -26,6 +26,8 @@ VERSION := $(MAJOR).$(call version_part,MINOR).$(call version_part,PATCH)
 SCRATCH := .build/$(XENT_RUNTIME)
 BIN := $(SCRATCH)/release
 SOURCES := Package.swift $(wildcard Include/*) $(wildcard Sources/*/*)
+# Without the roots named, the archive would keep each level's unused copies of the Swift runtime's functions.
+EXPORTS = $(shell sed -n 's/^ *\(xent_[a-z0-9_]*\);.*/-u \1/p' Include/xent.map)
 LIBRARIES := build/lib/libxent.so build/lib/libxent.a
 
 all: $(LIBRARIES)
@@ -36,7 +38,7 @@ $(LIBRARIES) &: $(SOURCES) build/runtime build/headers
 	mkdir -p build/lib
 	$(STRIP) --strip-unneeded -o build/lib/libxent.so $(BIN)/libxent.so
 	ln -sf libxent.so build/lib/libxent.so.$(MAJOR)
-	ld -r -o $(BIN)/xent_all.o $(BIN)/Xent*.build/*.o
+	ld -r --gc-sections $(EXPORTS) -o $(BIN)/xent_all.o $(BIN)/Xent*.build/*.o
 	$(OBJCOPY) --wildcard --keep-global-symbol='xent_*' --strip-debug $(BIN)/xent_all.o $(BIN)/xent.o
 	rm -f build/lib/libxent.a
 	ar rcs build/lib/libxent.a $(BIN)/xent.o

@@ -273,7 +273,7 @@ def log_softmax_grad_cases():
             ("one_hot", lp, [[-1.0 if j == i else 0.0 for j in range(5)] for i in range(4)]),
             ("all_zero", lp, [[0.0] * 5] * 4),
             ("magnitudes", lp, cast([[1e-30, 1.0, 1e20, -3.0, 0.0], [1e-20, 1e-25, 1e-30, -1e-22, 0.0]] * 2)),
-            ("sum_cancels", [[-0.5, -1.0, -2.0], [-1e-3, -9.0, -8.0]], [[big, 1.0, -big], [1.0, big, -big]]),
+            ("sum_cancels", cast([[-0.5, -1.0, -2.0], [-1e-3, -9.0, -8.0]]), [[big, 1.0, -big], [1.0, big, -big]]),
             ("difference_cancels", cast([[-0.7, -0.7], [-1e-6, -14.0]]), [[1.0, 1.0], [1.0, 0.0]]),
             ("certain", [[0.0, -INF, -INF], [-INF, 0.0, -INF]], [[1.0, 2.0, 3.0], [-1.0, 0.5, -1.0]]),
             ("subnormal", [[0.0, far, far - 5.0]], [[1.0, 0.0, 0.0]]),
