@@ -70,12 +70,16 @@ typedef struct xentk_losses {
   xentk_loss of[XENTK_SEGMENTS];
 } xentk_losses;
 
-/* Bytes of memory, aligned to 16, that a kernel may write over. */
+/* Memory that a kernel may write over: XENTK_SCRATCH bytes each, aligned to 16. */
 enum { XENTK_SCRATCH = 1024 };
+typedef struct xentk_scratch {
+  void *_Nonnull strip;
+  void *_Nonnull states;
+} xentk_scratch;
 
 /* Works on rows [first, last) and adds their losses to *loss. */
 typedef void (*xentk_kernel)(const xentk_problem *_Nonnull problem, int64_t first, int64_t last,
-                             void *_Nonnull scratch, xentk_loss *_Nonnull loss);
+                             const xentk_scratch *_Nonnull scratch, xentk_loss *_Nonnull loss);
 
 /* One table per CPU level; defined by the module XentKernels and its twins (Entry.swift). */
 xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation, xentk_dtype dtype);

@@ -4,12 +4,12 @@ import CXentSystem
 /// log-probability, which may be as small as −1e-30, is not the difference of two equal numbers.
 @inline(never) func logSoftmax<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafeMutableRawPointer
+  _ scratch: UnsafePointer<xentk_scratch>
 ) {
   let rows = Rows<E>(problem)
-  let stage = Stage<E>(scratch)
+  let scratch = Scratch<E>(scratch)
   forEachBatch(Int(first), Int(last), size: batchSize(E.self, classes: rows.classes)) { start, count in
-    let batch = rows.peakSums(start, count, stage)
+    let batch = rows.peakStates(start, count, scratch)
     let outcome = batch.outcome()
     var lane = 0
     while lane < count {
@@ -42,7 +42,7 @@ import CXentSystem
 /// grad_logits = grad_log_probs − exp(log_probs)·Σ grad_log_probs, carried to twice f64 until it is rounded.
 @inline(never) func logSoftmaxGrad<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafeMutableRawPointer
+  _ scratch: UnsafePointer<xentk_scratch>
 ) {
   let rows = Rows<E>(problem)
   var row = Int(first)

@@ -3,7 +3,7 @@ import CXentSystem
 /// loss = −weight·log_probs[target].
 @inline(never) func nll<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafeMutableRawPointer, _ loss: UnsafeMutablePointer<xentk_loss>
+  _ scratch: UnsafePointer<xentk_scratch>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
   let rows = Rows<E>(problem)
   var row = Int(first)
@@ -21,7 +21,7 @@ import CXentSystem
 /// grad_log_probs = −weight/divisor at the target, 0 elsewhere.
 @inline(never) func nllGrad<E: Element>(
   _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafeMutableRawPointer
+  _ scratch: UnsafePointer<xentk_scratch>
 ) {
   let rows = Rows<E>(problem)
   var row = Int(first)

@@ -9,17 +9,18 @@ struct Batch {
 
   @inline(__always) init() {}
 
-  @inline(__always) mutating func set(_ lane: Int, rest: Wide, kept: Double, index: Int) {
-    hi[lane] = rest.hi
-    lo[lane] = rest.lo
-    exponent[lane] = rest.exponent
-    anchor[lane] = rest.anchor
-    self.kept[lane] = kept
-    self.index[lane] = Int64(index)
+  @inline(__always) mutating func set(_ lane: Int, _ state: RowState) {
+    hi[lane] = state.rest.hi
+    lo[lane] = state.rest.lo
+    exponent[lane] = state.rest.exponent
+    anchor[lane] = state.rest.anchor
+    kept[lane] = state.kept
+    index[lane] = Int64(state.index)
   }
 
-  @inline(__always) func rest(_ lane: Int) -> Wide {
-    Wide(hi[lane], lo[lane], exponent: exponent[lane], anchor: anchor[lane])
+  @inline(__always) func state(_ lane: Int) -> RowState {
+    let rest = Wide(hi[lane], lo[lane], exponent: exponent[lane], anchor: anchor[lane])
+    return RowState(rest: rest, kept: kept[lane], index: Int(index[lane]))
   }
 }
 

@@ -13,10 +13,7 @@ let step = 8
 struct Stage<E: Element> {
   let elements: UnsafeMutablePointer<E>
 
-  /// `scratch` is the XENTK_SCRATCH bytes that the runtime lends each kernel.
-  @inline(__always) init(_ scratch: UnsafeMutableRawPointer) {
-    elements = scratch.assumingMemoryBound(to: E.self)
-  }
+  @inline(__always) init(elements: UnsafeMutablePointer<E>) { self.elements = elements }
 
   /// Calls `body` for each strip of `x`, without the element at `hole` (−1: none) and less `anchor`, in whole steps:
   /// read where it lies if that is possible, otherwise staged. `first` is where it begins in `x`.

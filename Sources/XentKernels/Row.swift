@@ -1,4 +1,4 @@
-// The sums of a whole row: its chunks' sums, merged from left to right.
+// A kernel call's rows, in the dtype's types, and what is done for each of them.
 
 import CXentSystem
 
@@ -79,67 +79,28 @@ struct Rows<E: Element> {
     }
   }
 
-  /// For a batch of rows the sums without their targets' terms. Ignored rows are not read.
-  @inline(never) func targetSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+  /// The states of a batch of rows, their targets kept out. Ignored rows are not read.
+  @inline(never) func targetStates(_ first: Int, _ count: Int, _ scratch: Scratch<E>) -> Batch {
     var batch = Batch()
     var lane = 0
     while lane < count {
       if let target = target(first &+ lane) {
-        let x = input(first &+ lane)
-        batch.set(lane, rest: sum(x, without: target, stage), kept: x[target].widened, index: target)
+        batch.set(lane, RowState(input(first &+ lane), classes, keeping: .element(target), scratch))
       }
       lane &+= 1
     }
     return batch
   }
 
-  /// For a batch of rows the sums without their largest elements' terms.
-  @inline(never) func peakSums(_ first: Int, _ count: Int, _ stage: Stage<E>) -> Batch {
+  /// The states of a batch of rows, their largest elements kept out.
+  @inline(never) func peakStates(_ first: Int, _ count: Int, _ scratch: Scratch<E>) -> Batch {
     var batch = Batch()
     var lane = 0
     while lane < count {
-      let peak = peak(input(first &+ lane), stage)
-      batch.set(lane, rest: peak.rest, kept: peak.largest.widened, index: peak.index)
+      batch.set(lane, RowState(input(first &+ lane), classes, keeping: .largest, scratch))
       lane &+= 1
     }
     return batch
-  }
-
-  /// Σ exp(x) over a row, without the element at `hole` (−1: over all of it).
-  @inline(__always) func sum(_ x: UnsafePointer<E>, without hole: Int, _ stage: Stage<E>) -> Wide {
-    var total = Wide.zero
-    var start = 0
-    while start < classes {
-      let part = Part(x + start, count: min(chunk, classes &- start), hole: hole &- start, stage: stage)
-      total = start == 0 ? part.sum() : total + part.sum()
-      start &+= chunk
-    }
-    return total
-  }
-
-  /// The row's largest element, where it first stands (−1 if nothing is greater than −inf), and Σ exp(x) over the
-  /// others.
-  @inline(__always) func peak(_ x: UnsafePointer<E>, _ stage: Stage<E>) -> (largest: E, index: Int, rest: Wide) {
-    var largest = -E.infinity
-    var index = -1
-    var rest = Wide.zero
-    var start = 0
-    while start < classes {
-      var part = Part(x + start, count: min(chunk, classes &- start), hole: -1, stage: stage)
-      let (value, first) = part.firstMaximum()
-      part.hole = first
-      // The smaller of the two maxima joins the others; of equal ones the first stays.
-      if value > largest {
-        if index >= 0 { rest = rest + Wide.exp(largest.widened) }
-        largest = value
-        index = start &+ first
-      } else if first >= 0 {
-        rest = rest + Wide.exp(value.widened)
-      }
-      rest = start == 0 ? part.sum() : rest + part.sum()
-      start &+= chunk
-    }
-    return (largest, index, rest)
   }
 }
 

@@ -8,7 +8,7 @@ struct Job {
   let plan: Plan
   let losses: UnsafeMutablePointer<xentk_loss>
 
-  func run(segment: Int64, scratch: UnsafeMutableRawPointer) {
+  func run(segment: Int64, scratch: UnsafePointer<xentk_scratch>) {
     let (first, last) = plan.rows(of: segment)
     kernel(problem, first, last, scratch, losses + Int(segment))
   }
@@ -43,8 +43,13 @@ private func runSerially(_ job: Job) {
   }
 }
 
-/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may
-/// fail.
-func withScratch(_ body: (UnsafeMutableRawPointer) -> Void) {
-  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { body($0.baseAddress.unsafelyUnwrapped) }
+/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may fail.
+func withScratch(_ body: (UnsafePointer<xentk_scratch>) -> Void) {
+  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { strip in
+    withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { states in
+      let scratch = xentk_scratch(
+        strip: strip.baseAddress.unsafelyUnwrapped, states: states.baseAddress.unsafelyUnwrapped)
+      withUnsafePointer(to: scratch, body)
+    }
+  }
 }
