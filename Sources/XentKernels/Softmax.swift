@@ -10,8 +10,9 @@ import CXentSystem
   var row = Int(first)
   while row < Int(last) {
     let x = rows.input(row)
-    Writer<E>(total: RowState(x, rows.classes, keeping: .none, scratch).rest, factor: (1, 0), stage: scratch.stage).write(
-      x, to: rows.output(row), rows.classes)
+    Writer<E>(total: RowState(x, rows.classes, keeping: .none, scratch).rest, factor: (1, 0), stage: scratch.stage)
+      .write(
+        x, to: rows.output(row), rows.classes)
     row &+= 1
   }
 }

@@ -14,7 +14,8 @@ private let isExhaustive = ProcessInfo.processInfo.environment["XENT_EXHAUSTIVE"
   @Test func floatTermIsWithinItsBound() {
     let last = Float(0x1p15).bitPattern
     let stride: UInt32 = isExhaustive ? 8 : 8 * 4001
-    var worst = (error: 0.0, at: Float(0)), measured = 0
+    var worst = (error: 0.0, at: Float(0))
+    var measured = 0
     var minorWorst = 0.0
     for sign: Float in [1, -1] {
       var bits: UInt32 = 0

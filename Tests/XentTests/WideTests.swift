@@ -58,7 +58,8 @@ extension Wide {
     let room = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
     defer { room.deallocate() }
     let part = x.withUnsafeBufferPointer {
-      Part($0.baseAddress!, count: $0.count, hole: hole, stage: Stage<E>(room)).sum()
+      Part($0.baseAddress!, count: $0.count, hole: hole, stage: Stage(elements: room.assumingMemoryBound(to: E.self)))
+        .sum()
     }
     let others = x.indices.filter { $0 != hole }.map { x[$0].widened }
     let largest = others.max() ?? -.infinity
@@ -92,7 +93,12 @@ extension Wide {
     let room = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
     defer { room.deallocate() }
     func sum(_ x: [Double], hole: Int = -1) -> Double {
-      x.withUnsafeBufferPointer { Part($0.baseAddress!, count: $0.count, hole: hole, stage: Stage(room)).sum().hi }
+      x.withUnsafeBufferPointer {
+        Part(
+          $0.baseAddress!, count: $0.count, hole: hole,
+          stage: Stage(elements: room.assumingMemoryBound(to: Double.self))
+        ).sum().hi
+      }
     }
     #expect(sum([-.infinity, -.infinity]) == 0)
     #expect(sum([-.infinity, 0]) == 1)
@@ -114,13 +120,16 @@ extension Wide {
         x[position] = 2
         x[count - 1] = 2
         let found = x.withUnsafeBufferPointer {
-          Part($0.baseAddress!, count: count, hole: -1, stage: Stage(room)).firstMaximum()
+          Part(
+            $0.baseAddress!, count: count, hole: -1, stage: Stage(elements: room.assumingMemoryBound(to: Float.self))
+          ).firstMaximum()
         }
         #expect(found == (2, position))
       }
     }
     let masked = [Float](repeating: -.infinity, count: 9).withUnsafeBufferPointer {
-      Part($0.baseAddress!, count: 9, hole: -1, stage: Stage(room)).firstMaximum()
+      Part($0.baseAddress!, count: 9, hole: -1, stage: Stage(elements: room.assumingMemoryBound(to: Float.self)))
+        .firstMaximum()
     }
     #expect(masked == (-.infinity, -1))
   }
