@@ -6,6 +6,7 @@ and -3e38, or 1e16 and 1e16 + 2, lose nothing; what follows is rounded to PRECIS
 data keeps. Nothing here is written for speed or taken from the library: each function is its formula.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from mpmath import exp, fsub, fsum, isfinite, isinf, isnan, log, log1p, mp, mpf
@@ -34,28 +35,41 @@ def _difference(a, b):
 
 
 class Row:
-    """One row of logits and what can be asked of it."""
+    """One row of logits and what can be asked of it. Equal logits share one term, so that ties cost nothing."""
 
     def __init__(self, logits):
-        self.x = [mpf(v) for v in logits]
-        self.has_nan = any(isnan(v) for v in self.x)
-        self.has_inf = any(v == INF for v in self.x)
-        self.masked = all(v == -INF for v in self.x)
+        self.x = logits
+        self.has_nan = any(v != v for v in logits)
+        self.has_inf = any(v == INF for v in logits)
+        self.masked = all(v == -INF for v in logits)
         self.has_softmax = not (self.has_nan or self.has_inf or self.masked)
         if self.has_softmax:
-            self.top = max(self.x)
+            self.top = max(logits)
+            self.count = Counter(logits)
             # Relative to the largest logit no term overflows and mpf has no underflow.
-            self.terms = [self._term(v) for v in self.x]
-            self.total = fsum(self.terms)
+            self.terms = {v: self._term(v) for v in self.count}
+            self.total = fsum(n * self.terms[v] for v, n in self.count.items())
+            self.log_total = log(self.total)
+            self._rest = {}
 
     def _term(self, v):
         return ZERO if v == -INF else exp(_difference(v, self.top))
 
     def others(self, t):
-        return fsum(term for k, term in enumerate(self.terms) if k != t)
+        """The sum without class t: added up without it, as a difference would cancel."""
+        kept = self.x[t]
+        if kept not in self._rest:
+            self._rest[kept] = fsum((n - (v == kept)) * self.terms[v] for v, n in self.count.items())
+        return self._rest[kept]
 
     def prob(self, j):
-        return self.terms[j] / self.total if self.has_softmax else NAN
+        return self.terms[self.x[j]] / self.total if self.has_softmax else NAN
+
+    def grad(self, j, t):
+        """p[j] - (j == t), which at the target is minus the sum of the other probabilities."""
+        if not self.has_softmax:
+            return NAN
+        return -self.others(t) / self.total if j == t else self.prob(j)
 
     def loss(self, t):
         """log(1 + sum over k != t of exp(x[k] - x[t])), which is -log p[t]."""
@@ -64,16 +78,14 @@ class Row:
         if self.x[t] == -INF:
             return INF
         below = _difference(self.top, self.x[t])
-        if below == 0:
-            return log1p(self.others(t))
-        return below + log(self.total)
+        return log1p(self.others(t)) if below == 0 else below + self.log_total
 
     def lse(self):
         if self.has_nan:
             return NAN
         if self.has_inf:
             return INF
-        return -INF if self.masked else self.top + log(self.total)
+        return -INF if self.masked else self.top + self.log_total
 
 
 def softmax(rows):
@@ -85,16 +97,20 @@ def log_softmax(rows):
 
 
 def logsumexp(rows):
-    values = [Row(r).lse() for r in rows]
-    return [Exact(v, max(ONE, abs(v)) if isfinite(v) else v) for v in values]
+    return [lse_of(Row(r)) for r in rows]
 
 
-def _weights(targets, weight, ignore_index):
+def lse_of(row):
+    value = row.lse()
+    return Exact(value, max(ONE, abs(value)) if isfinite(value) else value)
+
+
+def row_weights(targets, weight, ignore_index):
     """The weight of each row's target, None for a row that does not count."""
     return [None if t == ignore_index else ONE if weight is None else mpf(weight[t]) for t in targets]
 
 
-def _reduce(losses, weights, reduction):
+def reduced(losses, weights, reduction):
     """losses holds None for rows that do not count."""
     if reduction == NONE:
         return [_own(ZERO if loss is None else loss) for loss in losses]
@@ -117,7 +133,7 @@ def _add(values):
     return total
 
 
-def _scaled(weights, reduction):
+def row_factors(weights, reduction):
     """c of the header: the factor of each row's gradient, None for a row that does not count."""
     if reduction != MEAN:
         return weights
@@ -126,46 +142,45 @@ def _scaled(weights, reduction):
 
 
 def nll(rows, targets, weight, ignore_index, reduction):
-    weights = _weights(targets, weight, ignore_index)
+    weights = row_weights(targets, weight, ignore_index)
     losses = [None if w is None else -w * mpf(r[t]) for r, t, w in zip(rows, targets, weights)]
-    return _reduce(losses, weights, reduction)
+    return reduced(losses, weights, reduction)
 
 
 def cross_entropy(rows, targets, weight, ignore_index, reduction):
-    weights = _weights(targets, weight, ignore_index)
+    weights = row_weights(targets, weight, ignore_index)
     losses = [None if w is None else w * Row(r).loss(t) for r, t, w in zip(rows, targets, weights)]
-    return _reduce(losses, weights, reduction)
+    return reduced(losses, weights, reduction)
 
 
 def cross_entropy_grad(rows, targets, weight, ignore_index, reduction):
-    factors = _scaled(_weights(targets, weight, ignore_index), reduction)
+    factors = row_factors(row_weights(targets, weight, ignore_index), reduction)
     gradient = []
     for logits, t, c in zip(rows, targets, factors):
         if c is None:
             gradient += [_own(ZERO)] * len(logits)
             continue
         row = Row(logits)
-        for j in range(len(logits)):
-            if not row.has_softmax:
-                gradient.append(_own(NAN))
-            elif j == t:
-                gradient.append(_own(-c * (row.others(t) / row.total)))
-            else:
-                gradient.append(_own(c * row.prob(j)))
+        gradient += [_own(c * row.grad(j, t)) for j in range(len(logits))]
     return gradient
 
 
 def nll_grad(targets, classes, weight, ignore_index, reduction):
-    factors = _scaled(_weights(targets, weight, ignore_index), reduction)
+    factors = row_factors(row_weights(targets, weight, ignore_index), reduction)
     return [_own(-c if c is not None and j == t else ZERO) for t, c in zip(targets, factors) for j in range(classes)]
 
 
 def log_softmax_grad(log_probs, grad_log_probs):
     gradient = []
-    for lp_row, g_row in zip(log_probs, grad_log_probs):
-        total = _add([mpf(g) for g in g_row]) if any(isinf(g) or isnan(g) for g in g_row) else fsum(map(mpf, g_row))
-        for lp, g in zip(lp_row, g_row):
-            term = (ZERO if mpf(lp) == -INF else exp(mpf(lp))) * total
-            value = mpf(g) - term
-            gradient.append(Exact(value, max(abs(mpf(g)), abs(term), abs(value)) if isfinite(value) else value))
+    for lp, g in zip(log_probs, grad_log_probs):
+        gradient += log_softmax_grad_at(lp, g, range(len(lp)))
     return gradient
+
+
+def log_softmax_grad_at(lp, g, classes):
+    """One row's gradient, at some of its classes."""
+    total = _add([mpf(v) for v in g]) if any(isinf(v) or isnan(v) for v in g) else fsum(map(mpf, g))
+    for j in classes:
+        term = (ZERO if mpf(lp[j]) == -INF else exp(mpf(lp[j]))) * total
+        value = mpf(g[j]) - term
+        yield Exact(value, max(abs(mpf(g[j])), abs(term), abs(value)) if isfinite(value) else value)

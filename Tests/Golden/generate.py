@@ -15,7 +15,8 @@ from pathlib import Path
 
 import exact
 from cases import all_cases
-from mpmath import fsub, isinf, isnan
+from mpmath import fsub
+from rounding import binade, rounded
 
 FOLDER = Path(__file__).resolve().parent
 FUNCTIONS = (
@@ -36,35 +37,6 @@ HEADER = """\
 # largest of its two terms and the result; for a reduced loss the sum of the magnitudes. It is rounded down to a power
 # of two, which has the same ulp. A hi beyond the range of the dtype means that infinity is expected, nan that NaN is.
 """
-
-
-def rounded(value, bits=53):
-    """The nearest float of so many bits to an mpf; a subnormal is rounded once, and too large a value is infinity."""
-    if isnan(value) or isinf(value):
-        return float(value)
-    sign, mantissa, exponent, size = value._mpf_
-    top = exponent + size  # |value| < 2**top
-    if not mantissa or top < -1080:
-        return 0.0
-    drop = max(size - bits, -1074 - exponent)
-    if drop > 0:
-        rest, half = mantissa & ((1 << drop) - 1), 1 << (drop - 1)
-        mantissa >>= drop
-        mantissa += rest > half or (rest == half and mantissa & 1)
-        exponent += drop
-    try:
-        magnitude = math.ldexp(mantissa, exponent)
-    except OverflowError:
-        magnitude = math.inf
-    return -magnitude if sign else magnitude
-
-
-def binade(value):
-    """A positive mpf rounded down to a power of two: all that an ulp depends on."""
-    if value == 0 or not math.isfinite(rounded(value)):
-        return rounded(value)
-    _, _, exponent, size = value._mpf_
-    return math.ldexp(1.0, max(exponent + size - 1, -1074))
 
 
 def real(value):
