@@ -26,7 +26,7 @@ class Exact:
     scale: mpf
 
 
-def _own(value):
+def own(value):
     return Exact(value, abs(value))
 
 
@@ -89,11 +89,11 @@ class Row:
 
 
 def softmax(rows):
-    return [_own(row.prob(j)) for row in map(Row, rows) for j in range(len(row.x))]
+    return [own(row.prob(j)) for row in map(Row, rows) for j in range(len(row.x))]
 
 
 def log_softmax(rows):
-    return [_own(-row.loss(j)) for row in map(Row, rows) for j in range(len(row.x))]
+    return [own(-row.loss(j)) for row in map(Row, rows) for j in range(len(row.x))]
 
 
 def logsumexp(rows):
@@ -113,7 +113,7 @@ def row_weights(targets, weight, ignore_index):
 def reduced(losses, weights, reduction):
     """losses holds None for rows that do not count."""
     if reduction == NONE:
-        return [_own(ZERO if loss is None else loss) for loss in losses]
+        return [own(ZERO if loss is None else loss) for loss in losses]
     counted = [loss for loss in losses if loss is not None]
     # Losses of both signs (negative weights) cancel in the sum, so the ulp is that of the sum of their magnitudes.
     value, magnitude = _add(counted), _add([abs(loss) for loss in counted])
@@ -158,16 +158,16 @@ def cross_entropy_grad(rows, targets, weight, ignore_index, reduction):
     gradient = []
     for logits, t, c in zip(rows, targets, factors):
         if c is None:
-            gradient += [_own(ZERO)] * len(logits)
+            gradient += [own(ZERO)] * len(logits)
             continue
         row = Row(logits)
-        gradient += [_own(c * row.grad(j, t)) for j in range(len(logits))]
+        gradient += [own(c * row.grad(j, t)) for j in range(len(logits))]
     return gradient
 
 
 def nll_grad(targets, classes, weight, ignore_index, reduction):
     factors = row_factors(row_weights(targets, weight, ignore_index), reduction)
-    return [_own(-c if c is not None and j == t else ZERO) for t, c in zip(targets, factors) for j in range(classes)]
+    return [own(-c if c is not None and j == t else ZERO) for t, c in zip(targets, factors) for j in range(classes)]
 
 
 def log_softmax_grad(log_probs, grad_log_probs):

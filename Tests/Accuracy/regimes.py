@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The grid: which rows of logits the errors are measured on.
+
+A regime is a name and a generator of batches (logits, targets and perhaps weights), hard for one reason. Its numbers are random, seeded by
+its name, the dtype and --seed alone, so that a failure comes back with the same command and stays the same when regimes
+are added. Batches of few classes have Draw.rows rows, wide ones fewer, so that every regime costs about the same.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+CHUNK = 2048  # a row is added up in chunks of so many classes, which results must not show
+FEW = (2, 3, 10)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Everything the operations take. weight and grads are for those that want them."""
+
+    regime: str
+    dtype: str
+    logits: np.ndarray
+    targets: np.ndarray
+    weight: np.ndarray
+    grads: np.ndarray
+
+
+class Draw:
+    """Random numbers of one dtype for one regime."""
+
+    def __init__(self, regime, dtype, rows, seed):
+        self.dtype = np.dtype({"f32": np.float32, "f64": np.float64}[dtype])
+        self.single = dtype == "f32"
+        self.rows = rows
+        self.random = np.random.default_rng([seed, zlib.crc32(f"{regime} {dtype}".encode())])
+
+    def fit(self, classes):
+        """How many rows: an even number, so that there are as many of each of two kinds."""
+        return max(2, min(self.rows, 40 * self.rows // classes) & ~1)
+
+    def normal(self, classes, spread=1.0, rows=None):
+        return self.random.normal(0, spread, (rows or self.fit(classes), classes))
+
+    def uniform(self, low, high, shape):
+        return self.random.uniform(low, high, shape)
+
+    def targets(self, logits, at=None):
+        """Random ones; with `at` (one class for each row) every second row has that."""
+        rows, classes = logits.shape
+        targets = self.random.integers(0, classes, rows)
+        if at is not None:
+            targets[::2] = np.broadcast_to(at, rows)[::2]
+        return targets
+
+    def one_above(self, classes, low, high):
+        """Rows with one class above all others by `low` to `high`: (logits, where it is)."""
+        logits = -np.abs(self.normal(classes))
+        rows = len(logits)
+        top = self.random.integers(0, classes, rows)
+        logits[np.arange(rows), top] = self.uniform(low, high, rows)
+        return logits + self.normal(1, rows=rows), top
+
+
+REGIMES = {}
+
+
+def regime(name, dtypes=("f32", "f64")):
+    def register(function):
+        REGIMES[name] = (function, dtypes)
+        return function
+
+    return register
+
+
+def batches(name, dtype, rows, seed):
+    draw = Draw(name, dtype, rows, seed)
+    for logits, targets, *weight in REGIMES[name][0](draw):
+        with np.errstate(over="ignore"):
+            logits = np.ascontiguousarray(np.asarray(logits).astype(draw.dtype))
+        targets = np.array(targets, np.int64)
+        weight = (weight[0] if weight else draw.uniform(0.1, 2, logits.shape[1])).astype(draw.dtype)
+        grads = draw.normal(logits.shape[1], rows=len(logits)).astype(draw.dtype)
+        # Every other row has the gradient of a loss: -1 at the target.
+        grads[::2] = 0
+        grads[np.arange(0, len(grads), 2), targets[::2]] = -1
+        yield Batch(name, dtype, logits, targets, weight, grads)
+
+
+@regime("worked example")
+def _(draw):
+    logits = [[1, 2, 7], [4, 7, 9], [8, 3, 4]]
+    yield logits, [2, 2, 0]
+    yield logits, [0, 1, 2]
+
+
+def _normal(spread):
+    def generate(draw):
+        for classes in (*FEW, 100):
+            logits = draw.normal(classes, spread)
+            yield logits, draw.targets(logits)
+
+    return generate
+
+
+for _name, _spread in (("spread 1", 1), ("spread 10", 10), ("spread 100", 100), ("nearly equal", 1e-6)):
+    regime(_name)(_normal(_spread))
+
+
+def _magnitudes(draw, shape):
+    most = 88 if draw.single else 709
+    return np.exp(draw.uniform(-most, most, shape))
+
+
+@regime("every magnitude")
+def _(draw):
+    for classes in FEW:
+        logits = np.copysign(_magnitudes(draw, (draw.fit(classes), classes)), draw.normal(classes))
+        yield logits, draw.targets(logits, np.argmax(logits, axis=1))
+
+
+@regime("weights of every magnitude")
+def _(draw):
+    for classes in (*FEW, *FEW, *FEW):
+        logits = draw.normal(classes, 3)
+        yield logits, draw.targets(logits), _magnitudes(draw, classes)
+
+
+@regime("weights of both signs")
+def _(draw):
+    # The ulp of a loss is then that of its terms. The weights' own sum, which a mean divides by, stays away from 0.
+    for classes in FEW:
+        logits = draw.normal(classes, 3)
+        weight = draw.uniform(0.5, 2, classes)
+        weight[0] = -0.3
+        yield logits, draw.targets(logits), weight
+
+
+def _target_on_top(f32, f64):
+    """Two ranges for how far the target is above the other classes."""
+
+    def generate(draw):
+        for classes in FEW:
+            yield draw.one_above(classes, *(f32 if draw.single else f64))
+
+    return generate
+
+
+regime("loss about 1e-9")(_target_on_top((19.5, 21.5), (19.5, 21.5)))
+regime("loss about 1e-30")(_target_on_top((68, 70), (68, 70)))
+regime("loss down to least normal")(_target_on_top((8, 86), (8, 707)))
+regime("subnormal results")(_target_on_top((86, 104.5), (706, 746)))
+
+
+@regime("gaps of 88 and more")
+def _(draw):
+    gaps = np.array([88, 88.7228, 88.73, 103, 103.98, 104, 110, 150, 500, 708, 709.78, 745, 746, 1e3, 1e4])
+    for classes in FEW:
+        logits = draw.normal(classes)
+        rows = len(logits)
+        logits[np.arange(rows), draw.random.integers(0, classes, rows)] -= draw.random.choice(gaps, rows)
+        yield logits, draw.targets(logits, np.argmin(logits, axis=1))
+
+
+def _offset(offset, spread):
+    def generate(draw):
+        for classes in FEW:
+            logits = draw.normal(classes, spread) + draw.random.choice([-offset, offset], (draw.fit(classes), 1))
+            yield logits, draw.targets(logits)
+
+    return generate
+
+
+regime("offset 1e4")(_offset(1e4, 3))
+regime("offset 1e8")(_offset(1e8, 20))
+regime("offset 1e12", ["f64"])(_offset(1e12, 3))
+regime("offset 1e16", ["f64"])(_offset(1e16, 8))
+
+
+@regime("largest finite")
+def _(draw):
+    huge = 3e38 if draw.single else 1.7e308
+    yield [[huge, -huge], [huge, -huge], [-huge, -huge], [huge, huge]], [0, 1, 0, 1]
+    for classes in FEW:
+        logits = draw.random.choice([huge, -huge, huge / 3, -huge / 3, huge / 1e30, 1, 0], (draw.fit(classes), classes))
+        yield logits, draw.targets(logits)
+
+
+@regime("around 2^15")
+def _(draw):
+    # Where rows get another reference; the border between the two ways must not show.
+    for classes in FEW:
+        for low, high in ((32760, 32776), (-32776, -32760)):
+            logits = draw.uniform(low, high, (draw.fit(classes), classes))
+            yield logits, draw.targets(logits)
+    logits = draw.normal(10, 3)
+    logits[:, 4] = draw.uniform(-32769, -32767, len(logits))
+    logits[::2, 7] = draw.uniform(32767, 32769, len(logits))[::2]
+    yield logits, draw.targets(logits, 7)
+    logits = np.full((draw.fit(2 * CHUNK), 2 * CHUNK + 10), -32767.0) + draw.normal(1, rows=draw.fit(2 * CHUNK))
+    logits[:, CHUNK:] -= 3  # one chunk on each side
+    yield logits, draw.targets(logits, CHUNK)
+
+
+@regime("subnormal logits")
+def _(draw):
+    least = 2.0**-149 if draw.single else 2.0**-1074
+    for classes in FEW:
+        logits = draw.random.integers(-(2**22), 2**22, (draw.fit(classes), classes)) * least
+        yield logits, draw.targets(logits)
+
+
+@regime("ties")
+def _(draw):
+    for classes in (*FEW, 130, CHUNK + 2):
+        rows = draw.fit(classes)
+        logits = draw.random.integers(0, 3, (rows, classes)) * draw.random.choice([0, 0.5, 1, 7, 40], (rows, 1))
+        logits = logits + draw.random.choice([0, -3, 100, 1e6], (rows, 1))
+        yield logits, draw.targets(logits, np.argmax(logits, axis=1))
+
+
+def _dominated(places):
+    def generate(draw):
+        for classes in (1000, 2 * CHUNK + 5):
+            for place in places(classes):
+                if place < classes:
+                    logits = draw.normal(classes)
+                    logits[:, place] += draw.uniform(15, 115 if draw.single else 760, len(logits))
+                    yield logits, draw.targets(logits, place)
+
+    return generate
+
+
+regime("dominating class first")(_dominated(lambda classes: [0]))
+regime("dominating class last")(_dominated(lambda classes: [classes - 1]))
+regime("dominating at a border")(_dominated(lambda classes: [CHUNK - 1, CHUNK, 2 * CHUNK]))
+
+
+@regime("maximum last")
+def _(draw):
+    for classes in (10, 1000, CHUNK + 1, 3 * CHUNK):
+        logits = np.sort(draw.normal(classes, draw.random.choice([1, 10, 100])), axis=1)
+        yield logits, draw.targets(logits, classes - 1)
+
+
+@regime("cliff after a chunk")
+def _(draw):
+    for classes in (CHUNK + 1, 3 * CHUNK):
+        for side in (slice(CHUNK, None), slice(0, CHUNK)):
+            logits = draw.normal(classes)
+            logits[:, side] -= draw.uniform(10, 110 if draw.single else 750, (len(logits), 1))
+            yield logits, draw.targets(logits, CHUNK)
+
+
+@regime("log-probabilities")
+def _(draw):
+    for classes in (*FEW, 1000):
+        logits = draw.normal(classes, 3)
+        yield logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)), draw.targets(logits)
+
+
+@regime("masks and non-finite")
+def _(draw):
+    for classes in (*FEW, CHUNK + 2):
+        logits = draw.normal(classes, 5)
+        logits[draw.uniform(0, 1, logits.shape) < 0.4] = -np.inf
+        spoilt = draw.uniform(0, 1, len(logits)) < 0.1
+        logits[spoilt, 0] = draw.random.choice([np.inf, np.nan], spoilt.sum())
+        yield logits, draw.targets(logits, np.argmax(logits, axis=1))
+
+
+def _classes(classes):
+    def generate(draw):
+        logits = draw.normal(classes, 3) if classes < 100_000 else draw.normal(classes, 3, rows=max(1, draw.rows // 500))
+        yield logits, draw.targets(logits)
+
+    return generate
+
+
+for _count in (1, 2, 10, 1000, CHUNK, CHUNK + 1, 50_257, 1_000_000):
+    regime(f"{_count} classes" if _count > 1 else "1 class")(_classes(_count))
