@@ -38,8 +38,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes<Self>, _ b: Lanes<Self>) -> Lanes<Self>
   static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
-  /// The f64 value of scaled sums: (sum − preload) + rest as a pair.
-  static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>) -> Pair
+  /// Adds (sum − preload) + rest to high + low.
+  static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>, to high: inout Doubles, _ low: inout Doubles)
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel.
   static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair) -> Lanes<Self>
 
@@ -91,8 +91,10 @@ extension Float: Element {
   @inline(__always) static func multiplyAdd(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
     fma(a, b, c)
   }
-  @inline(__always) static func flush(_ sum: Lanes<Float>, _ rest: Lanes<Float>) -> Pair {
-    Pair((Doubles(sum) - 0x1p124) + Doubles(rest), Doubles())
+  @inline(__always) static func flush(
+    _ sum: Lanes<Float>, _ rest: Lanes<Float>, to high: inout Doubles, _ low: inout Doubles
+  ) {
+    high += (Doubles(sum) - 0x1p124) + Doubles(rest)  // 2^-48 at most in a chunk: low is not needed
   }
   @inline(__always) static func difference(_ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair) -> Lanes<Float> {
     Lanes<Float>((Doubles(x) - largest) - loss.hi)
@@ -123,7 +125,13 @@ extension Double: Element {
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
   @inline(__always) static func multiplyAdd(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { fma(a, b, c) }
-  @inline(__always) static func flush(_ sum: Doubles, _ rest: Doubles) -> Pair { Pair(sum - 64, rest) }
+  @inline(__always) static func flush(
+    _ sum: Doubles, _ rest: Doubles, to high: inout Doubles, _ low: inout Doubles
+  ) {
+    let (total, lost) = twoSum(high, sum - 64)
+    high = total
+    low += lost + rest
+  }
   @inline(__always) static func difference(_ x: Doubles, _ largest: Doubles, _ loss: Pair) -> Doubles {
     let (gap, gapLost) = twoSum(x, -largest)
     let (result, lost) = twoSum(gap, -loss.hi)

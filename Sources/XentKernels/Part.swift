@@ -5,7 +5,7 @@
 /// Elements whose sum is formed on its own. Part of the result, like `strip`.
 let chunk = 2048
 /// Elements summed in registers before the lanes go to f64.
-let strip = 128
+let strip = 64
 /// Elements that go through the registers together: the lanes.
 let step = 8
 
@@ -149,10 +149,7 @@ struct Part<E: Element> {
         sum = next
         i &+= step
       }
-      let flushed = E.flush(sum, rest)
-      let (total, lost) = twoSum(high, flushed.hi)
-      high = total
-      low += lost + flushed.lo
+      E.flush(sum, rest, to: &high, &low)
     }
     return reduced(high, low)
   }

@@ -2,7 +2,7 @@
  *
  * Every array of every function ends, and then begins, where the memory does: a read or a write one byte outside is a
  * fault. What lies on the other side of each output is compared. Lengths cover every remainder of a vector, of a strip
- * of 128 and of a chunk of 2048. Then: rows that need not be read are not to be touched at all.
+ * of 64 and of a chunk of 2048. Then: rows that need not be read are not to be touched at all.
  */
 #include "check.h"
 #include "operations.h"

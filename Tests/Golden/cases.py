@@ -129,8 +129,8 @@ def _rows_regimes(dtype):
 
 
 def _wide_inputs(dtype):
-    """Rows that cross a strip (128) or a chunk (2048) and are cheap to print, for functions with one result a row."""
-    sizes = (127, 128, 129, 130, 2047, 2048, 2049, 5000) if dtype == "f32" else (129, 2049, 5000)
+    """Rows that cross a strip (64) or a chunk (2048) and are cheap to print, for functions with one result a row."""
+    sizes = (63, 64, 65, 127, 129, 130, 2047, 2048, 2049, 5000) if dtype == "f32" else (65, 2049, 5000)
     for classes in sizes:
         yield f"classes_{classes}", coarse(f"wide {classes} {dtype}", classes), classes - 1
     high = 32768.0

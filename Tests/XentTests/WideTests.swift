@@ -68,9 +68,9 @@ extension Wide {
 
   @Test func everyLengthAndHole() {
     var numbers = Numbers(state: 5)
-    for count in Swift.Array(1...40) + [127, 128, 129, 1000, 2047, 2048] {
+    for count in Swift.Array(1...40) + [63, 64, 65, 127, 128, 129, 1000, 2047, 2048] {
       let x = (0..<count).map { _ in Float(numbers.uniform(-20, 20)) }
-      let holes = count <= 40 ? Swift.Array(-1..<count) : [-1, 0, 7, 8, 126, count - 1]
+      let holes = count <= 40 ? Swift.Array(-1..<count) : [-1, 0, 7, 8, 62, 64, count - 1]
       for hole in holes where count > 1 || hole < 0 {
         let single = compare(x, hole: hole)
         let double = compare(x.map(Double.init), hole: hole)
@@ -114,7 +114,7 @@ extension Wide {
   @Test func firstMaximum() {
     let room = UnsafeMutableRawPointer.allocate(byteCount: 1024, alignment: 64)
     defer { room.deallocate() }
-    for count in [1, 7, 8, 128, 129, 300, 2048] {
+    for count in [1, 7, 8, 64, 65, 128, 129, 300, 2048] {
       for position in Set([0, count / 2, count - 1]) {
         var x = [Float](repeating: -3, count: count)
         x[position] = 2
