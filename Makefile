@@ -4,6 +4,7 @@
 # make check    the audits alone: exported symbols, instruction sets, header
 # make exhaustive  the f32 exponential over all its inputs
 # make check-torch  every documented option against PyTorch
+# make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make install  PREFIX=/usr/local, DESTDIR=
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
@@ -88,6 +89,14 @@ check-torch: all
 	  build/torch/bin/pip install $(PIP_FLAGS) torch
 	cd bindings/python && ../../build/torch/bin/python -m pytest -q tests/test_torch.py
 
+# The table of the README: about four minutes, and 700 MB to fetch.
+accuracy: all
+	$(PYTHON) -m venv build/accuracy
+	build/accuracy/bin/pip install $(PIP_FLAGS) -r Tests/Accuracy/requirements.txt
+	build/accuracy/bin/pip install $(PIP_FLAGS) --index-url https://download.pytorch.org/whl/cpu torch || \
+	  build/accuracy/bin/pip install $(PIP_FLAGS) torch
+	build/accuracy/bin/python Tests/Accuracy/run --against torch,jax,scipy
+
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/lib/libxent.so $(DESTDIR)$(LIBDIR)/libxent.so.$(VERSION)
@@ -104,4 +113,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive check-torch install clean FORCE
+.PHONY: all run test check exhaustive check-torch accuracy install clean FORCE
