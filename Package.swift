@@ -54,7 +54,7 @@ default:
 let small: [SwiftSetting] = settings + [.unsafeFlags(["-Osize"], release)]
 let kernels = levels.map { level in
   Target.target(
-    name: "XentKernels\(level.suffix)", dependencies: ["CXentSystem"],
+    name: "XentKernels\(level.suffix)", dependencies: ["CXentSystem"], exclude: ["NUMERICS.md"],
     swiftSettings: settings + level.defines.map { .define($0) } + [.unsafeFlags(level.flags, release)])
 }
 

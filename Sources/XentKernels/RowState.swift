@@ -61,8 +61,8 @@ extension RowState {
     rest = part.sum()
   }
 
-  /// The state of a row: its chunks' states, merged as a binary tree over their numbers. A subtree's state depends on its
-  /// chunks alone, so that a part of the row that is a subtree, wherever it is computed, gives the same bits.
+  /// The state of a row: its chunks' states, merged as a binary tree over their numbers. A subtree's state depends on
+  /// its chunks alone, so that a part of the row that is a subtree, wherever it is computed, gives the same bits.
   @inline(never) init<E: Element>(_ x: UnsafePointer<E>, _ classes: Int, keeping kept: Kept, _ scratch: Scratch<E>) {
     if classes <= chunk {
       self.init(x, chunkAt: 0, classes, keeping: kept, scratch.stage)

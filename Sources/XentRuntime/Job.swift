@@ -43,7 +43,8 @@ private func runSerially(_ job: Job) {
   }
 }
 
-/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may fail.
+/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may
+/// fail.
 func withScratch(_ body: (UnsafePointer<xentk_scratch>) -> Void) {
   withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { strip in
     withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { states in
