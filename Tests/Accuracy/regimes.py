@@ -272,7 +272,7 @@ def _(draw):
 
 def _classes(classes):
     def generate(draw):
-        logits = draw.normal(classes, 3) if classes < 100_000 else draw.normal(classes, 3, rows=max(1, draw.rows // 500))
+        logits = draw.normal(classes, 3, rows=max(1, draw.rows // 2000) if classes > 100_000 else None)
         yield logits, draw.targets(logits)
 
     return generate
