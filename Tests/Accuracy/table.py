@@ -26,7 +26,7 @@ def number(value):
     """An error in ulps in few characters."""
     if math.isinf(value):
         return "inf"
-    return f"{value:.3f}" if value < 1000 else f"{value:.1e}".replace("e+0", "e")
+    return f"{value:.3f}" if value < 1000 else f"{value:.1e}".replace("e+0", "e").replace("e+", "e")
 
 
 def share(value):
