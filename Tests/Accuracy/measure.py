@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors in ulps of what libraries gave, against the formulas of Tests/Golden/exact.py.
 
-The ulp is that of the exact value, or of the larger number that xent.h names where terms can cancel, and never below the
-smallest subnormal. A result that has to be NaN, infinite or beyond the largest finite number has to be exactly that.
+The ulp is that of the exact value, or of the larger number that xent.h names where terms can cancel, and never below
+the smallest subnormal. What has to be NaN, infinite or beyond the largest finite number has to be exactly that.
 """
 
 import math
@@ -104,7 +104,7 @@ def reduced_parts(rows):
 
 
 def measure(batch, number, log_probs, results):
-    """{(subject, operation): Errors} of results[subject][operation], arrays; log_probs is what log_softmax_grad took."""
+    """{(subject, operation): Errors} of the arrays results[subject][name]; log_probs is what log_softmax_grad took."""
     found = {}
     dtype = batch.dtype
     targets, weight = batch.targets.tolist(), batch.weight.tolist()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The grid: which rows of logits the errors are measured on.
 
-A regime is a name and a generator of batches (logits, targets and perhaps weights), hard for one reason. Its numbers are random, seeded by
-its name, the dtype and --seed alone, so that a failure comes back with the same command and stays the same when regimes
-are added. Batches of few classes have Draw.rows rows, wide ones fewer, so that every regime costs about the same.
+A regime is a name and a generator of batches (logits, targets and perhaps weights), hard for one reason. Its numbers
+are random, seeded by its name, the dtype and --seed alone, so that a failure comes back with the same command, also
+when regimes have been added. Batches of few classes have Draw.rows rows, wide ones fewer, so that every regime costs
+about the same.
 """
 
 import zlib

@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-
 from measure import REDUCED, reduced_parts
 
 NAMES = ("none", "mean", "sum")
@@ -37,12 +36,15 @@ def torch_functions():
 
     tensor = torch.from_numpy
 
+    def cross_entropy(x, t, w, reduction):
+        return functional.cross_entropy(x, tensor(t), None if w is None else tensor(w), reduction=reduction)
+
     def loss(x, t, w, reduction):
-        return functional.cross_entropy(tensor(x), tensor(t), None if w is None else tensor(w), reduction=reduction).numpy()
+        return cross_entropy(tensor(x), t, w, reduction).numpy()
 
     def gradient(x, t, w, reduction):
         leaf = tensor(x).requires_grad_()
-        functional.cross_entropy(leaf, tensor(t), None if w is None else tensor(w), reduction=reduction).backward()
+        cross_entropy(leaf, t, w, reduction).backward()
         return leaf.grad.numpy()
 
     return f"PyTorch {torch.__version__}", {
@@ -63,8 +65,10 @@ def jax_functions():
     def loss(x, t, w, reduction):
         each = optax.softmax_cross_entropy_with_integer_labels(x, t)
         weights = 1 if w is None else jax.numpy.asarray(w)[t]
+        if reduction == "none":
+            return each * weights
         total = (each * weights).sum()
-        return {"none": each * weights, "sum": total, "mean": total / (len(x) if w is None else weights.sum())}[reduction]
+        return total if reduction == "sum" else total / (len(x) if w is None else weights.sum())
 
     def gradient(x, t, w, reduction):
         return jax.grad(loss)(jax.numpy.asarray(x), t, w, reduction)

@@ -59,7 +59,7 @@ def _place(key):
 
 
 def readme(found, names):
-    """Markdown: the largest error of each library over all regimes but ASIDE, and how often it gave the nearest number."""
+    """Markdown: the largest error of each library over all regimes but ASIDE, and the share correctly rounded."""
     sums = defaultdict(Errors)
     for (who, operation, dtype, regime), errors in found.items():
         if regime in ASIDE:

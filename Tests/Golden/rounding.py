@@ -7,7 +7,7 @@ from mpmath import isinf, isnan
 
 
 def rounded(value, bits=53, least=-1074, most=1024):
-    """The nearest float of so many bits to an mpf, between 2^least, the smallest subnormal, and 2^most, which is infinity.
+    """The nearest float of so many bits to an mpf. 2^least is the smallest subnormal; 2^most and more is infinity.
 
     A subnormal is rounded once.
     """
