@@ -25,7 +25,9 @@ struct Level {
   let levels = [Level(defines: ["XENT_FMA"])]
 #endif
 
-var settings: [SwiftSetting] = [.unsafeFlags(["-wmo", "-Xfrontend", "-function-sections"], release)]
+// Nothing unwinds through the library: no unwind tables for the C functions of its headers, and with them for everything.
+let flags = ["-wmo", "-Xfrontend", "-function-sections", "-Xcc", "-fno-asynchronous-unwind-tables"]
+var settings: [SwiftSetting] = [.unsafeFlags(flags, release)]
 var linking = [
   "-use-ld=lld",
   "-Xlinker", "-soname=libxent.so.1",

@@ -3,7 +3,11 @@
 #ifndef CXENT_KERNEL_H
 #define CXENT_KERNEL_H
 
+#include <math.h>
 #include <stdint.h>
+
+/* Always inlined: out of line a function would have one name at every CPU level. */
+#define XENTK_INLINE static inline __attribute__((always_inline))
 
 /* The rows of the kernel table. */
 typedef int32_t xentk_operation;
@@ -39,14 +43,14 @@ typedef struct xentk_problem {
   void *_Nullable row_loss; /* (R) E, NULL: not wanted */
 } xentk_problem;
 
-/* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^200. What is 2^900 and more goes apart, so
- * that a sum may overflow where its mean does not. */
+/* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^1100 + (tiny_hi + tiny_lo)·2^-1100. What is
+ * 2^900 and more, or less than 2^-900, goes apart, so that a sum may leave the format where its mean does not. */
 typedef struct xentk_loss {
-  double hi, lo, huge_hi, huge_lo;
+  double hi, lo, huge_hi, huge_lo, tiny_hi, tiny_lo;
 } xentk_loss;
 
 /* *hi + *lo += value + low, compensated (Neumaier 1974); infinities and NaN come through. */
-static inline void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double value, double low) {
+XENTK_INLINE void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double value, double low) {
   double sum = *hi + value;
   if (__builtin_isfinite(sum)) {
     double part = sum - *hi;
@@ -57,11 +61,17 @@ static inline void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double va
   *hi = sum;
 }
 
-static inline void xentk_loss_add(xentk_loss *_Nonnull loss, double value, double low) {
-  if (__builtin_fabs(value) >= 0x1p900 && __builtin_isfinite(value))
-    xentk_add(&loss->huge_hi, &loss->huge_lo, value * 0x1p-200, low * 0x1p-200);
-  else
-    xentk_add(&loss->hi, &loss->lo, value, low);
+/* value·2^exponent with one rounding; exponent whole. */
+XENTK_INLINE double xentk_scale(double value, double exponent) {
+  return scalbn(value, exponent < -9999 ? -9999 : exponent > 9999 ? 9999 : (int)exponent);
+}
+
+/* value as a mantissa in [½, 1) and the exponent that goes with it; value finite and not 0. */
+XENTK_INLINE double xentk_mantissa(double value, double *_Nonnull exponent) {
+  int e;
+  double mantissa = frexp(value, &e);
+  *exponent = e;
+  return mantissa;
 }
 
 /* Rows are worked on in at most this many runs, whatever the number of threads; their losses are added in order. */
@@ -91,7 +101,7 @@ xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation, xentk_dtype dt
 typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
 
 /* table[index & 7] in every lane. */
-static inline __attribute__((always_inline)) xentk_int8lanes xentk_lookup(xentk_int8lanes table,
+XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table,
                                                                           xentk_int8lanes index) {
 #if defined(__AVX2__)
   typedef int v8si __attribute__((vector_size(32)));

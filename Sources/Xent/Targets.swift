@@ -77,14 +77,25 @@ extension xentk_problem {
 extension xentk_loss {
   /// The sum of the losses, divided by the problem's divisor, as the output has it.
   func reduced<E: DType>(_ problem: xentk_problem) -> E {
-    let isHuge = huge_hi != 0 && hi.isFinite
-    let high = isHuge ? huge_hi : hi
-    let low = isHuge ? huge_lo + (hi + lo) * 0x1p-200 : lo
-    let quotient = high / problem.divisor_hi
-    guard quotient.isFinite else { return E(rounding: quotient) }
+    var (high, low, exponent) = (hi, lo, 0.0)
+    if hi.isFinite {
+      if huge_hi != 0 {
+        (high, low, exponent) = (huge_hi, huge_lo + hi * 0x1p-1000 * 0x1p-100, 1100)
+      } else if hi == 0 && tiny_hi != 0 {
+        (high, low, exponent) = (tiny_hi, tiny_lo, -1100)
+      } else {
+        low += tiny_hi * 0x1p-1000 * 0x1p-100
+      }
+    }
+    guard high.isFinite, problem.divisor_hi.isFinite, problem.divisor_hi != 0 else {
+      return E(rounding: high / problem.divisor_hi)
+    }
+    var divisorExponent = 0.0
+    let divisor = xentk_mantissa(problem.divisor_hi, &divisorExponent)
+    let divisorLow = xentk_scale(problem.divisor_lo, -divisorExponent)
+    let quotient = high / divisor
     // What the division lost, and both low parts.
-    let rest = high.addingProduct(-quotient, problem.divisor_hi) + low - quotient * problem.divisor_lo
-    let value = quotient + rest / problem.divisor_hi
-    return E(rounding: isHuge ? value * 0x1p200 : value)
+    let rest = high.addingProduct(-quotient, divisor) + low - quotient * divisorLow
+    return E(rounding: xentk_scale(quotient + rest / divisor, exponent - divisorExponent))
   }
 }

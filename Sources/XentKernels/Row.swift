@@ -44,22 +44,31 @@ struct Rows<E: Element> {
     _ row: Int, _ value: (hi: Double, lo: Double), weight: Double, exponent: Double,
     in loss: UnsafeMutablePointer<xentk_loss>
   ) {
-    var hi = weight * value.hi
-    var lo = (-hi).addingProduct(weight, value.hi) + weight * value.lo
-    if !hi.isFinite { lo = 0 }
-    if exponent < 0 {
-      hi = scaled(hi, exponent)
-      lo = scaled(lo, exponent)
-    }
-    if exponent > 0 {
-      xentk_add(&loss.pointee.huge_hi, &loss.pointee.huge_lo, hi, lo)
-      hi *= 0x1p200
+    let hi = weight * value.hi
+    let size = hi.magnitude
+    if exponent == 0 && size >= 0x1p-900 && size < 0x1p900 {
+      let lo = (-hi).addingProduct(weight, value.hi) + weight * value.lo
+      xentk_add(&loss.pointee.hi, &loss.pointee.lo, hi, lo)
+      store(row, hi + lo)
+    } else if weight.isFinite && value.hi.isFinite && weight != 0 && value.hi != 0 {
+      // The product may leave the format where the reduced loss does not: exponents go apart.
+      var weightExponent = 0.0
+      var valueExponent = 0.0
+      let w = xentk_mantissa(weight, &weightExponent)
+      let v = xentk_mantissa(value.hi, &valueExponent)
+      let product = w * v
+      let low = (-product).addingProduct(w, v) + w * (value.lo / value.hi * v)
+      let total = exponent + weightExponent + valueExponent
+      loss.pointee.add(product, low, exponent: total)
+      store(row, scaled(product + low, total))
     } else {
-      xentk_loss_add(loss, hi, lo)
+      xentk_add(&loss.pointee.hi, &loss.pointee.lo, hi, 0)
+      store(row, hi + 0)  // 0, not −0
     }
-    if let out = problem.pointee.row_loss {
-      out.assumingMemoryBound(to: E.self)[row] = E(rounding: hi.isFinite ? hi + lo : hi)
-    }
+  }
+
+  @inline(__always) private func store(_ row: Int, _ loss: Double) {
+    if let out = problem.pointee.row_loss { out.assumingMemoryBound(to: E.self)[row] = E(rounding: loss) }
   }
 
   /// `record` for a batch of rows, ignored ones at 0.
@@ -104,15 +113,20 @@ struct Rows<E: Element> {
   }
 }
 
-/// value·2^exponent with one rounding, exponent ≤ 0.
-@inline(never) func scaled(_ value: Double, _ exponent: Double) -> Double {
-  var value = value
-  var exponent = exponent > -4000 ? exponent : -4000
-  while exponent < -1000 {
-    value *= 0x1p-1000
-    exponent += 1000
+extension xentk_loss {
+  /// Adds (value + low)·2^exponent, value about 1.
+  @inline(never) fileprivate mutating func add(_ value: Double, _ low: Double, exponent: Double) {
+    if exponent >= 900 {
+      xentk_add(&huge_hi, &huge_lo, scaled(value, exponent - 1100), scaled(low, exponent - 1100))
+    } else if exponent < -900 {
+      xentk_add(&tiny_hi, &tiny_lo, scaled(value, exponent + 1100), scaled(low, exponent + 1100))
+    } else {
+      xentk_add(&hi, &lo, scaled(value, exponent), scaled(low, exponent))
+    }
   }
-  return value * powerOfTwo(exponent)
 }
+
+/// value·2^exponent with one rounding.
+@inline(never) func scaled(_ value: Double, _ exponent: Double) -> Double { xentk_scale(value, exponent) }
 
 @inline(__always) func min(_ a: Int, _ b: Int) -> Int { a < b ? a : b }

@@ -1,5 +1,7 @@
 // What is written class by class: factor·exp(x) / total, and its kin.
 
+import CXentSystem
+
 extension Element {
   /// `count` (up to 8) elements; the other lanes are 0.
   @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes<Self> {
@@ -104,19 +106,21 @@ struct Writer<E: Element> {
     }
   }
 
-  /// One by one in f64 with the exponent apart: factors of 1e300, of 1e-300, infinite ones and NaN.
+  /// One by one in f64 with the exponents apart: factors of 1e300, of 1e-300, infinite ones and NaN.
   @inline(never) private func writeAnyRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
-    let share = Writer(total: total, factor: (1, 0), stage: stage).quotient(1)
+    var exponent = 0.0
+    let isFinite = factor.hi.isFinite
+    let mantissa = isFinite ? xentk_mantissa(factor.hi, &exponent) : 1
+    let low = isFinite ? scaled(factor.lo, -exponent) : 0
+    let share =
+      Pair(Doubles(repeating: mantissa), Doubles(repeating: low))
+      / Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo))
     var i = 0
     while i < count {
-      let gap = clamped(Doubles(repeating: x[i].widened - total.anchor), -0x1p16, 0x1p16)
-      let e = exponential(gap)
-      let p = e.value.hi[0] * share.hi
-      let exponent = e.exponent[0] - total.exponent
-      let product = p * factor.hi
-      // A product in range is scaled once; one that is not would be infinite or 0 only because its exponent is apart.
-      let value = product.magnitude < .infinity ? scaled(product, exponent) : scaled(p, exponent) * factor.hi
-      out[i] = E(rounding: value)
+      let e = exponential(clamped(Doubles(repeating: x[i].widened - total.anchor), -0x1p16, 0x1p16))
+      let product = e.value * share
+      let value = scaled(product.hi[0], e.exponent[0] - total.exponent + exponent)
+      out[i] = E(rounding: isFinite ? value : value * factor.hi)
       i &+= 1
     }
   }

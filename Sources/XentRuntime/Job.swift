@@ -32,6 +32,7 @@ public func execute(_ problem: xentk_problem) -> xentk_loss {
       let loss = losses[segment]
       xentk_add(&total.hi, &total.lo, loss.hi, loss.lo)
       xentk_add(&total.huge_hi, &total.huge_lo, loss.huge_hi, loss.huge_lo)
+      xentk_add(&total.tiny_hi, &total.tiny_lo, loss.tiny_hi, loss.tiny_lo)
     }
     return total
   }

@@ -15,7 +15,7 @@ export LC_ALL=C
 # C library, libm, threads; syscall is for sched_getaffinity. Not here, and not to be: printf, puts, write, exit, abort,
 # raise, __assert_fail.
 allowed="
-fma fmaf rint rintf memcpy memmove memset memcmp strcmp strlen
+fma fmaf rint rintf scalbn frexp memcpy memmove memset memcmp strcmp strlen
 malloc calloc realloc free posix_memalign aligned_alloc getenv sysconf
 sched_getaffinity syscall sched_yield sigfillset pthread_sigmask
 pthread_atfork __register_atfork pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate
