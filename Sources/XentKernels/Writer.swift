@@ -50,8 +50,9 @@ extension Element {
 /// Writes factor·exp(x) / total.
 ///
 /// In range: with K = factor / total as Kh + Kl, and exp(x) = scale·(major + minor) recomputed, the product is a +
-/// (scale·(Kh·minor + major·Kl) + err), a + err = scale·major·Kh exactly; the parenthesis is a tenth of a at most, so
-/// the result is within 0.7 ulp. It is formed 2^outputShift too large, and brought down by one exact multiplication.
+/// (scale·(Kh·minor + major·Kl) + lost), a + lost = scale·major·Kh exactly; the parenthesis is a twentieth of a at most,
+/// and so are its roundings (NUMERICS.md). It is formed 2^outputShift too large, and brought down by one exact
+/// multiplication.
 struct Writer<E: Element> {
   let total: Wide
   let factor: (hi: Double, lo: Double)
