@@ -37,8 +37,8 @@ typedef struct xentk_problem {
   const void *_Nullable weight;     /* (C) E, NULL: all 1 */
   int64_t ignore_index;
   int32_t reduction;
-  /* What the gradient is divided by: the sum of the targets' weights for a mean, otherwise 1; hi + lo. */
-  double divisor_hi, divisor_lo;
+  /* What the gradient is divided by: the sum of the targets' weights for a mean, otherwise 1; (hi + lo)·2^exponent. */
+  double divisor_hi, divisor_lo, divisor_exponent;
   void *_Nullable output;   /* (R, C) E, or (R) E for logsumexp; NULL where the loss is all that is wanted */
   void *_Nullable row_loss; /* (R) E, NULL: not wanted */
 } xentk_problem;

@@ -39,7 +39,15 @@ struct Targets<E: DType> {
         }
       }
       counted += 1
-      if let weight, isMean { xentk_add(&sum.hi, &sum.lo, weight[Int(target)].asDouble, 0) }
+      if let weight, isMean {
+        let w = weight[Int(target)].asDouble
+        // Apart, as for losses: the sum may overflow.
+        if w.magnitude >= 0x1p900 && w.isFinite {
+          xentk_add(&sum.huge_hi, &sum.huge_lo, w * 0x1p-1000 * 0x1p-100, 0)
+        } else {
+          xentk_add(&sum.hi, &sum.lo, w, 0)
+        }
+      }
     }
     if weight == nil { sum.hi = Double(counted) }
     return sum
@@ -67,26 +75,22 @@ extension xentk_problem {
     weight = UnsafeRawPointer(targets.weight)
     ignore_index = targets.ignoreIndex
     reduction = targets.reduction
-    if targets.isMean {
-      divisor_hi = weightSum.hi
-      divisor_lo = weightSum.lo
-    }
+    if targets.isMean { (divisor_hi, divisor_lo, divisor_exponent) = weightSum.leading }
   }
 }
 
 extension xentk_loss {
+  /// The sum as (hi + lo)·2^exponent.
+  fileprivate var leading: (hi: Double, lo: Double, exponent: Double) {
+    if !hi.isFinite { return (hi, lo, 0) }
+    if huge_hi != 0 { return (huge_hi, huge_lo + hi * 0x1p-1000 * 0x1p-100, 1100) }
+    if hi == 0 && tiny_hi != 0 { return (tiny_hi, tiny_lo, -1100) }
+    return (hi, lo + tiny_hi * 0x1p-1000 * 0x1p-100, 0)
+  }
+
   /// The sum of the losses, divided by the problem's divisor, as the output has it.
   func reduced<E: DType>(_ problem: xentk_problem) -> E {
-    var (high, low, exponent) = (hi, lo, 0.0)
-    if hi.isFinite {
-      if huge_hi != 0 {
-        (high, low, exponent) = (huge_hi, huge_lo + hi * 0x1p-1000 * 0x1p-100, 1100)
-      } else if hi == 0 && tiny_hi != 0 {
-        (high, low, exponent) = (tiny_hi, tiny_lo, -1100)
-      } else {
-        low += tiny_hi * 0x1p-1000 * 0x1p-100
-      }
-    }
+    let (high, low, exponent) = leading
     guard high.isFinite, problem.divisor_hi.isFinite, problem.divisor_hi != 0 else {
       return E(rounding: high / problem.divisor_hi)
     }
@@ -96,6 +100,6 @@ extension xentk_loss {
     let quotient = high / divisor
     // What the division lost, and both low parts.
     let rest = high.addingProduct(-quotient, divisor) + low - quotient * divisorLow
-    return E(rounding: xentk_scale(quotient + rest / divisor, exponent - divisorExponent))
+    return E(rounding: xentk_scale(quotient + rest / divisor, exponent - divisorExponent - problem.divisor_exponent))
   }
 }

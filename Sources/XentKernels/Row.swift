@@ -32,7 +32,9 @@ struct Rows<E: Element> {
   }
   /// weight / divisor: what a gradient is multiplied by, as hi + lo.
   @inline(__always) func coefficient(_ target: Int) -> (hi: Double, lo: Double) {
-    let weight = weight(target)
+    var weight = weight(target)
+    let exponent = problem.pointee.divisor_exponent
+    if exponent != 0 { weight = scaled(weight, -exponent) }
     let divisor = problem.pointee.divisor_hi
     let hi = weight / divisor
     let rest = hi.isFinite ? (-weight).addingProduct(hi, divisor) + hi * problem.pointee.divisor_lo : 0

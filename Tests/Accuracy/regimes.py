@@ -126,6 +126,9 @@ def _(draw):
     for classes in (*FEW, *FEW, *FEW):
         logits = draw.normal(classes, 3)
         yield logits, draw.targets(logits), _magnitudes(draw, classes)
+    if not draw.single:  # the weights' own sum overflows
+        logits = draw.normal(2)
+        yield logits, draw.targets(logits), np.array([1e307, 3e306])
 
 
 @regime("weights of both signs")
