@@ -44,10 +44,10 @@ $(LIBRARIES) &: $(SOURCES) build/runtime build/headers
 	rm -f build/lib/libxent.a
 	ar rcs build/lib/libxent.a $(BIN)/xent.o
 
-# SwiftPM does not see a change of a system library's headers either.
+# SwiftPM does not see a change of a system library's headers either, in no kind of build.
 build/headers: $(wildcard Include/* Sources/CXentSystem/*)
 	@mkdir -p build
-	rm -rf $(SCRATCH)
+	rm -rf .build
 	@touch $@
 
 # Changes only when XENT_RUNTIME does, so that the library is rebuilt then.
