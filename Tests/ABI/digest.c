@@ -31,6 +31,16 @@ enum {
   STYLES
 };
 
+/* What differs with the dtype; f32 and f64 are recorded, bf16 has the exponents of f32. */
+static const struct {
+  int64_t lowest, highest, subnormal; /* exponents */
+  int64_t most_dominant;
+  double high, vanishing_middle, vanishing_radius;
+} corpora[DTYPES] = {[F32] = {-149, 127, -128, 110, 1e8, -52, 54},
+                     [F64] = {-1074, 1023, -1024, 760, 1e8, -374, 376},
+                     [F16] = {-24, 15, -15, 110, 30000, -8, 10},
+                     [BF16] = {-133, 127, -128, 110, 1e8, -52, 54}};
+
 static double power_of_two(int64_t exponent) { return ldexp(1, (int)exponent); }
 
 static int64_t pick(uint64_t *state, int64_t low, int64_t high) {
@@ -42,14 +52,14 @@ static double element(int style, dtype type, uint64_t *state) {
   switch (style) {
     case FAR_APART: return 1000 * u;
     case CLOSE: return u / 1024;
-    case HIGH: return 1e8 + 64 * u;
+    case HIGH: return corpora[type].high + 64 * u;
     case MASKED: return random_bits(state) % 3 ? 6 * u : -INFINITY;
     case TIES: return (double)pick(state, 0, 3);
     case DOMINATED: return 4 * u;
-    case ANY_EXPONENT: return u * power_of_two(type == F32 ? pick(state, -149, 127) : pick(state, -1074, 1023));
+    case ANY_EXPONENT: return u * power_of_two(pick(state, corpora[type].lowest, corpora[type].highest));
     case NEAR_2_15: return random_bits(state) % 4 ? 3 * u : (u < 0 ? -32768 : 32768) + 100 * u;
-    case SUBNORMAL: return u * power_of_two(type == F32 ? -128 : -1024);
-    case VANISHING: return type == F32 ? -52 + 54 * u : -374 + 376 * u;
+    case SUBNORMAL: return u * power_of_two(corpora[type].subnormal);
+    case VANISHING: return corpora[type].vanishing_middle + corpora[type].vanishing_radius * u;
     default: return 6 * u + 2 * random_unit(state);
   }
 }
@@ -65,7 +75,7 @@ static void fill_matrix(void *matrix, dtype type, int64_t rows, int64_t classes,
     }
     int64_t chosen = i * classes + (int64_t)(random_bits(&seed) % (uint64_t)classes);
     if (style == DOMINATED && !not_above_0)
-      store(matrix, type, chosen, (double)pick(&seed, 20, type == F32 ? 110 : 760));
+      store(matrix, type, chosen, (double)pick(&seed, 20, corpora[type].most_dominant));
     if (style != NOT_FINITE) continue;
     switch (pick(&seed, 0, 3)) {
       case 0: store(matrix, type, chosen, NAN); break;
@@ -80,19 +90,29 @@ static void fill_matrix(void *matrix, dtype type, int64_t rows, int64_t classes,
   }
 }
 
+/* Between 0 and 1, and a third each of just these. */
+static void fill_shares(void *matrix, dtype type, int64_t count, uint64_t seed) {
+  for (int64_t n = 0; n < count; n++) {
+    int64_t third = pick(&seed, 0, 2);
+    store(matrix, type, n, third == 2 ? random_unit(&seed) / 2 + 0.5 : (double)third);
+  }
+}
+
 static void fill(const operation *op, dtype type, const parameters *p, void **arrays, int first_style, uint64_t seed) {
   fill_arrays(op, type, p, arrays, seed); /* targets, and a pattern in the outputs */
   for (int k = 0; k < op->count; k++) {
     const array_spec *array = &op->arrays[k];
     if (array->is_output || array->is_int64) continue;
-    if (array->shape == MATRIX) {
+    if (!strcmp(array->name, "targets") || !strcmp(array->name, "probs")) {
+      fill_shares(arrays[k], type, p->rows * p->classes, seed + (uint64_t)k);
+    } else if (array->shape == MATRIX) {
       fill_matrix(arrays[k], type, p->rows, p->classes, first_style, !strcmp(array->name, "log_probs"),
                   seed + (uint64_t)k);
     } else {
       uint64_t state = seed + 100;
-      for (int64_t n = 0; n < p->classes; n++) {
+      for (int64_t n = 0; n < element_count(array, p); n++) {
         double u = random_unit(&state), magnitude = (u < 0 ? -u : u) * power_of_two(pick(&state, -20, 20));
-        store(arrays[k], type, n, n % 7 == 3 ? 0 : n % 7 == 5 ? u : magnitude);
+        store(arrays[k], element_type(array, type), n, n % 7 == 3 ? 0 : n % 7 == 5 ? u : magnitude);
       }
     }
   }
@@ -103,33 +123,34 @@ static void hash_bytes(uint64_t *hash, uint64_t value, size_t bytes) {
 }
 
 static void hash_array(uint64_t *hash, const void *array, dtype type, int64_t count) {
+  static const uint64_t nan[DTYPES] = {0x7FC00000u, UINT64_C(0x7FF8000000000000), 0x7E00, 0x7FC0};
+  size_t size = dtype_size(type);
   for (int64_t n = 0; n < count; n++) {
+    uint64_t bits = 0; /* little-endian, as every platform so far */
     double value = load(array, type, n);
-    uint64_t wide;
-    uint32_t narrow;
-    if (type == F32) {
-      memcpy(&narrow, (const char *)array + n * (int64_t)sizeof narrow, sizeof narrow);
-      hash_bytes(hash, value != value ? 0x7FC00000u : narrow, sizeof narrow);
-    } else {
-      memcpy(&wide, (const char *)array + n * (int64_t)sizeof wide, sizeof wide);
-      hash_bytes(hash, value != value ? UINT64_C(0x7FF8000000000000) : wide, sizeof wide);
-    }
+    memcpy(&bits, (const char *)array + n * (int64_t)size, size);
+    hash_bytes(hash, value != value ? nan[type] : bits, size);
   }
 }
 
-static void digest_call(uint64_t *hash, const operation *op, dtype type, const parameters *p, bool has_weight,
+static void hash_outputs(uint64_t *hash, const operation *op, dtype type, const parameters *p, void *const *arrays) {
+  for (int k = 0; k < op->count; k++)
+    if (op->arrays[k].is_output)
+      hash_array(hash, arrays[k], element_type(&op->arrays[k], type), element_count(&op->arrays[k], p));
+}
+
+static void digest_call(uint64_t *hash, const operation *op, dtype type, const parameters *p, bool with_weights,
                         int first_style, uint64_t seed) {
   void *arrays[MAX_ARRAYS] = {0}, *passed[MAX_ARRAYS];
   allocate_arrays(op, type, p, arrays);
   fill(op, type, p, arrays, first_style, seed);
   memcpy(passed, arrays, sizeof passed);
-  if (op->has_options && !has_weight) passed[array_index(op, "weight")] = NULL;
+  if (!with_weights) drop_weights(op, passed);
   if (op->call[type](passed, p) != XENT_OK) {
     printf("not ok - %s\n", xent_last_error());
     exit(1);
   }
-  for (int k = 0; k < op->count; k++)
-    if (op->arrays[k].is_output) hash_array(hash, arrays[k], type, element_count(&op->arrays[k], p));
+  hash_outputs(hash, op, type, p, arrays);
   free_arrays(op, arrays);
 }
 
@@ -141,9 +162,9 @@ static uint64_t digest_small(const operation *op, dtype type) {
   uint64_t hash = UINT64_C(0xCBF29CE484222325);
   for (size_t k = 0; k < sizeof classes / sizeof *classes; k++) {
     bool is_narrow = classes[k] <= 64;
-    for (int variant = 0; variant < (op->has_options ? 6 : 1); variant++) {
+    for (int variant = 0; variant < (op->has_reduction ? 6 : 1); variant++) {
       parameters p = {STYLES, classes[k], variant % 2 ? 0 : XENT_IGNORE_INDEX, (int32_t)(variant % 3)};
-      if (is_narrow || variant == (int)(k % 6) || !op->has_options)
+      if (is_narrow || variant == (int)(k % 6) || !op->has_reduction)
         digest_call(&hash, op, type, &p, variant >= 3, 0, 1000 * k + (uint64_t)variant);
       p.rows = 1;
       if (is_narrow)
@@ -163,14 +184,13 @@ static uint64_t digest_large(const operation *op, dtype type) {
     parameters p = {shapes[k].rows, shapes[k].classes, XENT_IGNORE_INDEX, (int32_t)(k % 3)};
     digest_call(&hash, op, type, &p, k % 2, 0, k);
     /* Without rows that are NaN, so that a reduction over many rows has a value: row by row, one ordinary style. */
-    if (!op->has_options) continue;
+    if (!op->has_reduction) continue;
     void *arrays[MAX_ARRAYS];
     allocate_arrays(op, type, &p, arrays);
     for (p.reduction = XENT_REDUCTION_MEAN; p.reduction <= XENT_REDUCTION_SUM; p.reduction++) {
       fill_arrays(op, type, &p, arrays, k);
       if (op->call[type](arrays, &p) != XENT_OK) exit(1);
-      for (int n = 0; n < op->count; n++)
-        if (op->arrays[n].is_output) hash_array(&hash, arrays[n], type, element_count(&op->arrays[n], &p));
+      hash_outputs(&hash, op, type, &p, arrays);
     }
     free_arrays(op, arrays);
   }

@@ -46,7 +46,7 @@ static bool is_margin_kept(const char *margin) {
 }
 
 static bool try_placement(const operation *op, dtype type, const parameters *p, bool at_end, void **results,
-                          void *const *inputs, bool has_weight) {
+                          void *const *inputs, bool with_weights) {
   void *at[MAX_ARRAYS] = {0}, *passed[MAX_ARRAYS] = {0};
   char *margins[MAX_ARRAYS];
   size_t bytes[MAX_ARRAYS];
@@ -58,7 +58,7 @@ static bool try_placement(const operation *op, dtype type, const parameters *p, 
     memset(margins[k], 0x3C, MARGIN);
     memcpy(at[k], inputs[k], bytes[k]);
   }
-  if (op->has_options && !has_weight) passed[array_index(op, "weight")] = NULL;
+  if (!with_weights) drop_weights(op, passed);
   fine &= op->call[type](passed, p) == XENT_OK;
   for (int k = 0; k < op->count; k++) {
     fine &= is_margin_kept(margins[k]);
@@ -71,18 +71,18 @@ static bool try_placement(const operation *op, dtype type, const parameters *p, 
 
 static void check_shape(const operation *op, dtype type, int64_t rows, int64_t classes) {
   bool fine = true;
-  for (int32_t reduction = 0; reduction < (op->has_options ? 3 : 1); reduction++) {
+  for (int32_t reduction = 0; reduction < (op->has_reduction ? REDUCTIONS : 1); reduction++) {
     parameters p = {rows, classes, XENT_IGNORE_INDEX, reduction};
     void *inputs[MAX_ARRAYS], *results[MAX_ARRAYS];
     allocate_arrays(op, type, &p, inputs);
     allocate_arrays(op, type, &p, results);
     fill_arrays(op, type, &p, inputs, (uint64_t)(rows * 5000 + classes));
-    for (int has_weight = 0; has_weight < (op->has_options ? 2 : 1); has_weight++)
+    for (int with_weights = 0; with_weights <= has_weights(op); with_weights++)
       for (int at_end = 1; at_end >= 0; at_end--) {
         snprintf(running, sizeof running, "%s %lld x %lld, reduction %d%s, %s of memory", function_name(op, type),
-                 (long long)rows, (long long)classes, (int)reduction, has_weight ? ", weights" : "",
+                 (long long)rows, (long long)classes, (int)reduction, with_weights ? ", weights" : "",
                  at_end ? "at the end" : "at the start");
-        bool right = try_placement(op, type, &p, at_end, results, inputs, has_weight);
+        bool right = try_placement(op, type, &p, at_end, results, inputs, with_weights);
         if (!right) because("%s: %s", running, xent_last_error());
         fine &= right;
       }
@@ -107,12 +107,12 @@ static void check_shapes(const operation *op, dtype type) {
 static void check_unread(const operation *op, dtype type) {
   enum { ROWS = 6, PAGES = 3 }; /* pages to a row */
   static const bool ignored[ROWS] = {true, false, true, true, false, true};
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), element = type == F32 ? sizeof(float) : sizeof(double);
-  int64_t per_page = (int64_t)(page / element), classes = PAGES * per_page;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  int64_t per_page = (int64_t)(page / dtype_size(type)), classes = PAGES * per_page;
   if (!op->has_options || op->arrays[0].shape != MATRIX) return;
   bool is_nll = !strcmp(op->name, "nll");
 
-  for (int32_t reduction = 0; reduction < 3; reduction++) {
+  for (int32_t reduction = 0; reduction < REDUCTIONS; reduction++) {
     parameters p = {ROWS, classes, XENT_IGNORE_INDEX, reduction};
     void *arrays[MAX_ARRAYS], *expected[MAX_ARRAYS];
     allocate_arrays(op, type, &p, arrays);

@@ -13,10 +13,10 @@
 void failing_malloc_after(long n);
 long failing_malloc_count(void);
 
-enum { CALLS = 16 }; /* operation_count * DTYPES, and main checks that it is */
+enum { CALLS = 48 }; /* operation_count * DTYPES, and main checks that it is */
 
 /* Large enough for threads. */
-static const parameters large = {3000, 400, XENT_IGNORE_INDEX, XENT_REDUCTION_MEAN};
+static const parameters large = {1000, 400, XENT_IGNORE_INDEX, XENT_REDUCTION_MEAN};
 
 typedef struct {
   const operation *op;

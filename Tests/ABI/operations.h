@@ -11,12 +11,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { MAX_ARRAYS = 5 };
+enum { MAX_ARRAYS = 6, REDUCTIONS = 4 };
 
-typedef enum { F32, F64, DTYPES } dtype;
+/* In the order of XENT_F32 and the next three. */
+typedef enum { F32, F64, F16, BF16, DTYPES } dtype;
 
-/* LOSS is [rows] for reduction none, otherwise one element. */
-typedef enum { MATRIX, PER_ROW, PER_CLASS, LOSS } shape;
+/* For reduction none LOSS is [rows] and MATRIX_LOSS [rows, classes]; otherwise both are one element. */
+typedef enum { MATRIX, PER_ROW, PER_CLASS, LOSS, MATRIX_LOSS } shape;
 
 typedef struct {
   const char *name; /* as in the header, and in error texts */
@@ -33,6 +34,7 @@ typedef struct {
 typedef struct {
   const char *name;
   bool has_options; /* targets, weight, ignore_index and reduction */
+  bool has_reduction;
   int count;
   array_spec arrays[MAX_ARRAYS]; /* in the order of the function's parameters */
   xent_status (*call[DTYPES])(void *const *arrays, const parameters *p);
@@ -45,6 +47,8 @@ extern const int operation_count;
 const char *function_name(const operation *op, dtype type);
 const char *dtype_name(dtype type);
 
+/* What an array holds in the function of `type`: float where a 16-bit type has the matrices only. Not for targets. */
+dtype element_type(const array_spec *array, dtype type);
 size_t element_size(const array_spec *array, dtype type);
 int64_t element_count(const array_spec *array, const parameters *p);
 size_t array_bytes(const array_spec *array, dtype type, const parameters *p);
@@ -52,7 +56,12 @@ size_t array_bytes(const array_spec *array, dtype type, const parameters *p);
 /* The index of the array with this name, or -1. */
 int array_index(const operation *op, const char *name);
 
-/* The values of an array of dtype. */
+bool has_weights(const operation *op);
+/* The inputs that may be NULL become so. */
+void drop_weights(const operation *op, void **arrays);
+
+size_t dtype_size(dtype type);
+/* The values of an array of dtype. A value that is none of its type's is rounded to nearest even. */
 double load(const void *array, dtype type, int64_t index);
 void store(void *array, dtype type, int64_t index, double value);
 

@@ -83,7 +83,8 @@ static void check_operation(const operation *op, dtype type, int32_t reduction) 
 
   /* An array that has no elements overlaps nothing, and no more does one that is NULL. */
   for (c.output = 0; c.output < op->count; c.output++) {
-    if (!op->arrays[c.output].is_output || op->arrays[c.output].shape == LOSS) continue;
+    shape shape = op->arrays[c.output].shape;
+    if (!op->arrays[c.output].is_output || shape == LOSS || shape == MATRIX_LOSS) continue;
     void *at[MAX_ARRAYS];
     parameters empty = {0, 3, XENT_IGNORE_INDEX, reduction};
     lay_out(&c, at);
@@ -122,7 +123,7 @@ static void check_inputs(const operation *op, dtype type) {
 int main(void) {
   for (int k = 0; k < operation_count; k++)
     for (dtype type = F32; type < DTYPES; type++) {
-      for (int32_t reduction = 0; reduction < (operations[k].has_options ? 3 : 1); reduction++)
+      for (int32_t reduction = 0; reduction < (operations[k].has_reduction ? REDUCTIONS : 1); reduction++)
         check_operation(&operations[k], type, reduction);
       check_inputs(&operations[k], type);
     }
