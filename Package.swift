@@ -56,7 +56,7 @@ default:
 let small: [SwiftSetting] = settings + [.unsafeFlags(["-Osize"], release)]
 let kernels = levels.map { level in
   Target.target(
-    name: "XentKernels\(level.suffix)", dependencies: ["CXentSystem"], exclude: ["NUMERICS.md"],
+    name: "XentKernels\(level.suffix)", dependencies: ["CXent", "CXentSystem"], exclude: ["NUMERICS.md"],
     swiftSettings: settings + level.defines.map { .define($0) } + [.unsafeFlags(level.flags, release)])
 }
 

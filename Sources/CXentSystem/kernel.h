@@ -4,49 +4,77 @@
 #define CXENT_KERNEL_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Always inlined: out of line a function would have one name at every CPU level. */
 #define XENTK_INLINE static inline __attribute__((always_inline))
 
-/* The rows of the kernel table. */
+/* The kernel table. */
 typedef int32_t xentk_operation;
 enum {
-  XENTK_SOFTMAX,
-  XENTK_LOG_SOFTMAX,
-  XENTK_LOGSUMEXP,
-  XENTK_LOG_SOFTMAX_GRAD,
+  XENTK_ROWS, /* softmax, log-softmax, lse, cross-entropy with its gradient, and whatever else a row of logits has */
   XENTK_NLL,
-  XENTK_NLL_GRAD,
-  XENTK_CROSS_ENTROPY,
-  XENTK_CROSS_ENTROPY_GRAD
+  XENTK_SOFTMAX_GRAD, /* and log-softmax's */
+  XENTK_BINARY,
+  XENTK_DIVERGENCE
 };
 
-/* The columns of the kernel table. */
-typedef int32_t xentk_dtype;
-enum { XENTK_F32, XENTK_F64 };
+/* A tensor of the call: XENT_F32 ..., strides in elements; the element of row (o, i) and class c lies at
+ * data + o·outer_stride + c·class_stride + i·inner_stride. */
+typedef struct xentk_array {
+  void *_Nullable data; /* NULL: not given, not wanted */
+  int32_t dtype, size;  /* bytes of an element */
+  int64_t outer_stride, class_stride, inner_stride;
+  int64_t classes; /* k for several entries a row */
+} xentk_array;
 
-/* One checked call. Kernels trust every field. R = rows, C = classes, E = element of the dtype. */
+/* targets */
+enum { XENTK_NO_TARGET, XENTK_INDEX, XENTK_SPARSE, XENTK_PROBABILITIES };
+
+/* One checked call, in the words of xent.h. Kernels trust every field. */
 typedef struct xentk_problem {
   xentk_operation operation;
-  xentk_dtype dtype;
-  int64_t rows, classes;
-  const void *_Nullable input;      /* (R, C) E: logits, or log_probs */
-  const void *_Nullable grad_input; /* (R, C) E: grad_log_probs */
-  const int64_t *_Nullable targets; /* (R) */
-  const void *_Nullable weight;     /* (C) E, NULL: all 1 */
+  int32_t is_wide;     /* rows are worked on as f64, otherwise as f32 */
+  int32_t target_kind;
+  int32_t is_log;      /* XENTK_SOFTMAX_GRAD: of log-softmax */
+  int32_t divergence;
+  int32_t skips_masked; /* XENT_ZERO: rows of nothing but masks do not count */
+  int32_t is_uniform;   /* XENT_SMOOTHING_UNIFORM */
+  int32_t wants_loss;   /* reduced or of each row */
+  int32_t wants_correct;
+  int32_t threads;      /* the most; 0: as set for the process */
+  int64_t rows, classes, inner;
+
+  /* Inputs: XENTK_INPUTS arrays in a row, for those who want all of them. */
+  xentk_array input;   /* logits, log_probs, or probs */
+  xentk_array second;  /* grad_log_probs or grad_probs; the teacher's logits */
+  xentk_array targets; /* indices, or probabilities, or labels */
+  xentk_array target_probs, weight, pos_weight, row_mask, class_mask, grad_loss, gather;
   int64_t ignore_index;
-  int32_t reduction;
-  /* What the gradient is divided by: the sum of the targets' weights for a mean, otherwise 1; (hi + lo)·2^exponent. */
+  double label_smoothing;
+  double live_classes; /* C: the classes that are not masked out */
+  double temperature, softcap, focal_gamma, poly_epsilon, z_loss;
+  /* What the gradient is divided by, (hi + lo)·2^exponent: for a mean what it divides by, otherwise 1. */
   double divisor_hi, divisor_lo, divisor_exponent;
-  void *_Nullable output;   /* (R, C) E, or (R) E for logsumexp; NULL where the loss is all that is wanted */
-  void *_Nullable row_loss; /* (R) E, NULL: not wanted */
+
+  /* Outputs: XENTK_OUTPUTS arrays in a row. */
+  xentk_array grad, probs, log_probs;
+  xentk_array row_loss, lse, entropy, max_logit, target_log_prob, row_z_loss, argmax, target_rank;
+  xentk_array top_indices, top_log_probs, gathered;
 } xentk_problem;
+
+enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14 };
+XENTK_INLINE xentk_array *_Nonnull xentk_inputs(xentk_problem *_Nonnull p) { return &p->input; }
+XENTK_INLINE xentk_array *_Nonnull xentk_outputs(xentk_problem *_Nonnull p) { return &p->grad; }
+_Static_assert(offsetof(xentk_problem, gather) - offsetof(xentk_problem, input) == 9 * sizeof(xentk_array), "in a row");
+_Static_assert(offsetof(xentk_problem, gathered) - offsetof(xentk_problem, grad) == 13 * sizeof(xentk_array), "in a row");
 
 /* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^1100 + (tiny_hi + tiny_lo)·2^-1100. What is
  * 2^900 and more, or less than 2^-900, goes apart, so that a sum may leave the format where its mean does not. */
 typedef struct xentk_loss {
   double hi, lo, huge_hi, huge_lo, tiny_hi, tiny_lo;
+  int64_t correct; /* rows whose largest logit is the target's */
 } xentk_loss;
 
 /* *hi + *lo += value + low, compensated (Neumaier 1974); infinities and NaN come through. */
@@ -74,35 +102,65 @@ XENTK_INLINE double xentk_mantissa(double value, double *_Nonnull exponent) {
   return mantissa;
 }
 
+/* Adds (value + low)·2^exponent; value about 1, or any number with exponent 0. */
+XENTK_INLINE void xentk_accumulate(xentk_loss *_Nonnull sum, double value, double low, double exponent) {
+  double size = __builtin_fabs(value);
+  if (exponent == 0 && !(size >= 0x1p-900 && size < 0x1p900) && size > 0 && __builtin_isfinite(value)) {
+    double shift;
+    value = xentk_mantissa(value, &shift);
+    low = xentk_scale(low, -shift);
+    exponent = shift;
+  }
+  if (exponent >= 900)
+    xentk_add(&sum->huge_hi, &sum->huge_lo, xentk_scale(value, exponent - 1100), xentk_scale(low, exponent - 1100));
+  else if (exponent < -900)
+    xentk_add(&sum->tiny_hi, &sum->tiny_lo, xentk_scale(value, exponent + 1100), xentk_scale(low, exponent + 1100));
+  else if (exponent == 0)
+    xentk_add(&sum->hi, &sum->lo, value, low);
+  else
+    xentk_add(&sum->hi, &sum->lo, xentk_scale(value, exponent), xentk_scale(low, exponent));
+}
+
 /* Rows are worked on in at most this many runs, whatever the number of threads; their losses are added in order. */
 enum { XENTK_SEGMENTS = 128 };
 typedef struct xentk_losses {
   xentk_loss of[XENTK_SEGMENTS];
 } xentk_losses;
 
-/* Memory that a kernel may write over: XENTK_SCRATCH bytes each, aligned to 16. */
-enum { XENTK_SCRATCH = 1024 };
-typedef struct xentk_scratch {
-  void *_Nonnull strip;
-  void *_Nonnull states;
-} xentk_scratch;
+/* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 8192 };
+typedef struct xentk_workspace {
+  double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
+  double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
+  char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged */
+} xentk_workspace;
+
+XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }
+XENTK_INLINE double *_Nonnull xentk_strip(xentk_workspace *_Nonnull w, int32_t number) { return w->strip[number]; }
+XENTK_INLINE void *_Nonnull xentk_states(xentk_workspace *_Nonnull w) { return w->states; }
 
 /* Works on rows [first, last) and adds their losses to *loss. */
 typedef void (*xentk_kernel)(const xentk_problem *_Nonnull problem, int64_t first, int64_t last,
-                             const xentk_scratch *_Nonnull scratch, xentk_loss *_Nonnull loss);
+                             xentk_workspace *_Nonnull workspace, xentk_loss *_Nonnull loss);
 
 /* One table per CPU level; defined by the module XentKernels and its twins (Entry.swift). */
-xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation, xentk_dtype dtype);
-xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation, xentk_dtype dtype);
-xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation, xentk_dtype dtype);
+xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation);
+xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation);
+xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation);
+
+/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 26 KB, or ask malloc. */
+XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_Nonnull, void *_Nonnull),
+                                       void *_Nonnull context) {
+  _Alignas(64) xentk_workspace workspace;
+  body(&workspace, context);
+}
 
 /* ---- What Swift cannot say in one instruction -------------------------------------------------------------------- */
 
 typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
 
 /* table[index & 7] in every lane. */
-XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table,
-                                                                          xentk_int8lanes index) {
+XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table, xentk_int8lanes index) {
 #if defined(__AVX2__)
   typedef int v8si __attribute__((vector_size(32)));
   return (xentk_int8lanes)__builtin_ia32_permvarsi256((v8si)table, (v8si)index);

@@ -6,123 +6,88 @@ import CXentSystem
 import XentCore
 import XentRuntime
 
-/// One call of an exported function, for its checks and their texts.
+/// One call of an exported function: what it is called and what it has been given.
 struct Call {
   let function: StaticString
+  /// What the function calls the arrays that have different names in different functions.
+  var inputName: StaticString = "logits"
+  var secondName: StaticString = ""
+  var gradName: StaticString = "grad_logits"
+  var rowLossName: StaticString = "row_loss"
+  var gradLossName: StaticString = "grad_loss"
+  var problem = xentk_problem()
 
-  init(_ function: StaticString) { self.function = function }
+  init(_ function: StaticString, _ operation: Int) {
+    self.function = function
+    problem.operation = xentk_operation(operation)
+    problem.inner = 1
+    problem.ignore_index = Int64(XENT_IGNORE_INDEX)
+    problem.temperature = 1
+    problem.divisor_hi = 1
+  }
 
   func failure(_ status: Int, _ compose: (inout Detail) -> Void) -> Failure {
-    Failure(status) { detail in
-      detail.add(function)
-      detail.add(": ")
-      compose(&detail)
-    }
+    Failure(status, in: function, compose)
+  }
+
+  var isF64: Bool { Int(problem.input.dtype) == XENT_F64 }
+  /// The dtype of losses.
+  var real: Int { isF64 ? XENT_F64 : XENT_F32 }
+  var outer: Int64 { problem.inner == 0 ? 0 : problem.rows / problem.inner }
+
+  mutating func run() -> xentk_loss {
+    let isScaled = problem.temperature != 1 || problem.softcap != 0
+    let hasRows = Int(problem.operation) != XENTK_BINARY && Int(problem.operation) != XENTK_SOFTMAX_GRAD
+    if problem.classes == 0 && !hasRows { return xentk_loss() }  // there may be INT64_MAX rows of nothing
+    problem.is_wide = isF64 || isScaled || Int(problem.operation) == XENTK_DIVERGENCE ? 1 : 0
+    return execute(&problem)
   }
 }
 
-/// Runs a function's body; a failure becomes its status.
-func status(_ body: () throws(Failure) -> Void) -> xent_status {
+/// Runs a function's body; a failure becomes its status, and is described in `error` where that is given.
+func status(_ error: UnsafeMutablePointer<xent_error>? = nil, _ body: () throws(Failure) -> Void) -> xent_status {
   do throws(Failure) {
     try body()
+    describe(nil, in: error)
     return xent_status(XENT_OK)
   } catch {
-    return error.status
+    return failed(error)
+  }
+
+  func failed(_ failure: Failure) -> xent_status {
+    describe(failure, in: error)
+    return failure.status
   }
 }
 
-/// (rows, classes), not negative, of an array that fits in the address space.
-struct Shape {
-  let rows, classes: Int64
-  var elements: Int { Int(rows) * Int(classes) }
-}
-
-/// An array argument.
-struct Array {
-  let name: StaticString
-  let start: UnsafeMutableRawPointer?
-  let bytes: Int
-
-  func overlaps(_ other: Array) -> Bool {
-    guard bytes > 0, other.bytes > 0, let a = start, let b = other.start else { return false }
-    return a < b + other.bytes && b < a + bytes
-  }
-
-  func isSame(as other: Array) -> Bool { start == other.start && bytes == other.bytes }
-}
-
-extension Call {
-  /// `perRow`: there are arrays of one element a row or a class, which have to fit even where there are no classes.
-  func shape<E: DType>(
-    _ rows: Int64, _ classes: Int64, of _: E.Type, perRow: Bool = true
-  ) throws(Failure) -> Shape {
-    try notNegative("rows", rows)
-    try notNegative("classes", classes)
-    let (elements, overflow) = Int(rows).multipliedReportingOverflow(by: Int(classes))
-    guard !overflow, elements <= Int.max / MemoryLayout<E>.stride else {
-      throw failure(XENT_ERR_SIZE) { text in
-        text.add("rows * classes (")
-        text.add(rows)
-        text.add(" * ")
-        text.add(classes)
-        text.add(") is too large")
-      }
-    }
-    if perRow {
-      try fits("rows", rows)
-      try fits("classes", classes)
-    }
-    return Shape(rows: rows, classes: classes)
-  }
-
-  private func notNegative(_ name: StaticString, _ size: Int64) throws(Failure) {
-    guard size >= 0 else { throw failure(XENT_ERR_SIZE) { $0.add(name, size, ", must not be negative") } }
-  }
-
-  private func fits(_ name: StaticString, _ size: Int64) throws(Failure) {
-    guard size <= Int.max / MemoryLayout<Int64>.stride else {
-      throw failure(XENT_ERR_SIZE) { $0.add(name, size, ", too large") }
+/// Writes as much of an xent_error as the caller's has room for.
+private func describe(_ failure: Failure?, in error: UnsafeMutablePointer<xent_error>?) {
+  guard let error else { return }
+  var full = xent_error()
+  full.struct_size = error.pointee.struct_size
+  full.status = failure?.status ?? xent_status(XENT_OK)
+  full.row = failure?.row ?? -1
+  full.value = failure?.value ?? 0
+  withUnsafeMutableBytes(of: &full.message) { message in
+    var i = 0
+    while failure != nil && i < message.count - 1 && Detail.last[i] != 0 {
+      message[i] = UInt8(bitPattern: Detail.last[i])
+      i += 1
     }
   }
-
-  func reduction(_ value: Int32) throws(Failure) {
-    guard [XENT_REDUCTION_NONE, XENT_REDUCTION_MEAN, XENT_REDUCTION_SUM].contains(Int(value)) else {
-      throw failure(XENT_ERR_OPTION) { $0.add("reduction", Int64(value), ", not 0 (none), 1 (mean) or 2 (sum)") }
-    }
-  }
-
-  /// An array that is needed if it has elements.
-  func array<T>(_ name: StaticString, _ start: UnsafePointer<T>?, _ count: Int) throws(Failure) -> Array {
-    guard start != nil || count == 0 else {
-      throw failure(XENT_ERR_NULL) { text in
-        text.add(name)
-        text.add(" is NULL")
-      }
-    }
-    return Array(
-      name: name, start: UnsafeMutableRawPointer(mutating: start), bytes: count * MemoryLayout<T>.stride)
-  }
-
-  /// An array that may be NULL, and has no elements then.
-  func optionalArray<T>(_ name: StaticString, _ start: UnsafePointer<T>?, _ count: Int) -> Array {
-    Array(
-      name: name, start: UnsafeMutableRawPointer(mutating: start),
-      bytes: start == nil ? 0 : count * MemoryLayout<T>.stride)
-  }
-
-  /// An output must not overlap `other`, except in place: exactly the same array, where that may be.
-  func apart(_ output: Array, from other: Array, inPlace: Bool = false) throws(Failure) {
-    guard output.overlaps(other), !(inPlace && output.isSame(as: other)) else { return }
-    throw failure(XENT_ERR_OVERLAP) { text in
-      text.add(output.name)
-      text.add(" overlaps ")
-      text.add(other.name)
-    }
-  }
+  let size = min(full.struct_size, MemoryLayout<xent_error>.size)
+  withUnsafeBytes(of: &full) { UnsafeMutableRawPointer(error).copyMemory(from: $0.baseAddress!, byteCount: size) }
 }
 
 extension Detail {
   mutating func add(_ name: StaticString, _ value: Int64, _ rest: StaticString) {
+    add(name)
+    add(" is ")
+    add(value)
+    add(rest)
+  }
+
+  mutating func add(_ name: StaticString, _ value: Double, _ rest: StaticString) {
     add(name)
     add(" is ")
     add(value)

@@ -1,70 +1,60 @@
 import CXent
 import CXentSystem
 import XentCore
-import XentRuntime
 
-@implementation @_cdecl("xent_cross_entropy_f32")
-public func xent_cross_entropy_f32(
-  _ logits: UnsafePointer<Float>?, _ targets: UnsafePointer<Int64>?, _ rows: Int64, _ classes: Int64,
-  _ weight: UnsafePointer<Float>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Float>?
+@implementation @_cdecl("xent_softmax")
+public func xent_softmax(
+  _ logits: UnsafePointer<xent_tensor>?, _ options: UnsafePointer<xent_options>?,
+  _ outputs: UnsafePointer<xent_outputs>?, _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  let targets = Targets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return lossOfRows("xent_cross_entropy_f32", XENTK_CROSS_ENTROPY, "logits", logits, targets, rows, classes, loss)
+  status(error) { () throws(Failure) in
+    var call = Call("xent_softmax", XENTK_ROWS)
+    let o = try call.options(options)
+    let wanted = try call.outputs(outputs)
+    let sizes = try call.setInput(logits)
+    try call.setOptions(o, .softmax, sizes)
+    try call.setOutputs(wanted, .softmax, sizes, o.reduction)
+    try call.finish(o, wanted, .softmax)
+  }
 }
 
-@implementation @_cdecl("xent_cross_entropy_f64")
-public func xent_cross_entropy_f64(
-  _ logits: UnsafePointer<Double>?, _ targets: UnsafePointer<Int64>?, _ rows: Int64, _ classes: Int64,
-  _ weight: UnsafePointer<Double>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Double>?
+@implementation @_cdecl("xent_cross_entropy")
+public func xent_cross_entropy(
+  _ logits: UnsafePointer<xent_tensor>?, _ targets: UnsafePointer<xent_tensor>?,
+  _ options: UnsafePointer<xent_options>?, _ outputs: UnsafePointer<xent_outputs>?,
+  _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  let targets = Targets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return lossOfRows("xent_cross_entropy_f64", XENTK_CROSS_ENTROPY, "logits", logits, targets, rows, classes, loss)
+  status(error) { () throws(Failure) in
+    var call = Call("xent_cross_entropy", XENTK_ROWS)
+    let o = try call.options(options)
+    let wanted = try call.outputs(outputs)
+    let sizes = try call.setInput(logits)
+    let column = try call.setTargets(targets, o, sizes)
+    try call.setOptions(o, column, sizes)
+    try call.setOutputs(wanted, column, sizes, o.reduction)
+    try call.finish(o, wanted, column)
+  }
 }
 
-@implementation @_cdecl("xent_cross_entropy_grad_f32")
-public func xent_cross_entropy_grad_f32(
-  _ logits: UnsafePointer<Float>?, _ targets: UnsafePointer<Int64>?, _ rows: Int64, _ classes: Int64,
-  _ weight: UnsafePointer<Float>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Float>?,
-  _ grad_logits: UnsafeMutablePointer<Float>?
-) -> xent_status {
-  let targets = Targets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return crossEntropyGrad("xent_cross_entropy_grad_f32", logits, targets, rows, classes, loss, grad_logits)
-}
-
-@implementation @_cdecl("xent_cross_entropy_grad_f64")
-public func xent_cross_entropy_grad_f64(
-  _ logits: UnsafePointer<Double>?, _ targets: UnsafePointer<Int64>?, _ rows: Int64, _ classes: Int64,
-  _ weight: UnsafePointer<Double>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Double>?,
-  _ grad_logits: UnsafeMutablePointer<Double>?
-) -> xent_status {
-  let targets = Targets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return crossEntropyGrad("xent_cross_entropy_grad_f64", logits, targets, rows, classes, loss, grad_logits)
-}
-
-private func crossEntropyGrad<E: DType>(
-  _ function: StaticString, _ logits: UnsafePointer<E>?, _ targets: Targets<E>, _ rows: Int64, _ classes: Int64,
-  _ loss: UnsafeMutablePointer<E>?, _ gradLogits: UnsafeMutablePointer<E>?
-) -> xent_status {
-  status { () throws(Failure) in
-    let call = Call(function)
-    let shape = try call.shape(rows, classes, of: E.self)
-    let input = try call.array("logits", logits, shape.elements)
-    let inputs = try targets.arrays(call, shape)
-    let lossOut = call.optionalArray("loss", UnsafePointer(loss), targets.lossCount(shape))
-    let gradOut = try call.array("grad_logits", UnsafePointer(gradLogits), shape.elements)
-    try call.apart(lossOut, from: input)
-    try call.apart(lossOut, from: inputs.targets)
-    try call.apart(lossOut, from: inputs.weight)
-    try call.apart(gradOut, from: input, inPlace: true)
-    try call.apart(gradOut, from: inputs.targets)
-    try call.apart(gradOut, from: inputs.weight)
-    try call.apart(gradOut, from: lossOut)
-    var problem = xentk_problem(XENTK_CROSS_ENTROPY_GRAD, E.self, shape)
-    problem.set(targets, weightSum: try targets.checked(call, shape))
-    problem.input = UnsafeRawPointer(logits)
-    problem.output = UnsafeMutableRawPointer(gradLogits)
-    if targets.isNone { problem.row_loss = UnsafeMutableRawPointer(loss) }
-    let total = execute(problem)
-    if !targets.isNone { loss?.pointee = total.reduced(problem) }
+extension Call {
+  /// Sets the targets, of whichever kind they are.
+  fileprivate mutating func setTargets(
+    _ targets: UnsafePointer<xent_tensor>?, _ options: xent_options, _ sizes: Sizes
+  ) throws(Failure) -> Column {
+    guard let targets else { throw isNull("targets") }
+    let given = try read("targets", targets, xent_tensor())
+    if isFloating(given.dtype) {
+      problem.target_kind = Int32(XENTK_PROBABILITIES)
+      problem.targets = try tensor("targets", targets, .floating, sizes)?.array ?? xentk_array()
+      return .probabilities
+    }
+    let isSparse = options.target_probs != nil
+    let entries = Sizes(outer: sizes.outer, classes: isSparse ? given.classes : 1, inner: sizes.inner)
+    problem.target_kind = Int32(isSparse ? XENTK_SPARSE : XENTK_INDEX)
+    problem.targets = try tensor("targets", targets, .integer, entries)?.array ?? xentk_array()
+    guard isSparse else { return .index }
+    problem.target_probs =
+      try tensor("target_probs", options.target_probs, .floating, entries)?.array ?? xentk_array()
+    return .sparse
   }
 }

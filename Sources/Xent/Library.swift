@@ -23,9 +23,11 @@ public func xent_status_string(_ status: xent_status) -> UnsafePointer<CChar> {
     case XENT_ERR_NULL: "a pointer that is needed is NULL"
     case XENT_ERR_SIZE: "a size is negative or too large"
     case XENT_ERR_TARGET: "a target is outside the classes and is not ignore_index"
-    case XENT_ERR_OPTION: "an option has a value that does not exist"
+    case XENT_ERR_OPTION: "an option has a value that does not exist or is out of range"
     case XENT_ERR_OVERLAP: "an output overlaps another array"
     case XENT_ERR_NO_MEMORY: "memory or threads could not be had"
+    case XENT_ERR_DTYPE: "a tensor's dtype does not exist, or is not one that the argument can have"
+    case XENT_ERR_UNSUPPORTED: "two things do not go together, or a struct is of a newer version"
     default: "unknown status"
     }
   return text.cString
@@ -34,17 +36,17 @@ public func xent_status_string(_ status: xent_status) -> UnsafePointer<CChar> {
 @implementation @_cdecl("xent_set_num_threads")
 public func xent_set_num_threads(_ num_threads: Int32) -> xent_status {
   status { () throws(Failure) in
-    let call = Call("xent_set_num_threads")
+    let function: StaticString = "xent_set_num_threads"
     let number = Int64(num_threads)
     guard number >= 0, number <= Threads.limit else {
-      throw call.failure(XENT_ERR_OPTION) { text in
+      throw Failure(XENT_ERR_OPTION, in: function) { text in
         text.add("num_threads", number, ", not in [0, ")
         text.add(Threads.limit)
         text.add("]")
       }
     }
     guard Threads.set(number) else {
-      throw call.failure(XENT_ERR_NO_MEMORY) { text in
+      throw Failure(XENT_ERR_NO_MEMORY, in: function) { text in
         text.add("out of memory for ")
         text.add(number)
         text.add(" threads")

@@ -1,105 +1,184 @@
+// What a call's targets are worth: every one of them is checked, and what a mean divides by is added up.
+
 import CXent
 import CXentSystem
 import XentCore
 
-/// Targets with what goes with them, in all functions that have targets.
-struct Targets<E: DType> {
-  let targets: UnsafePointer<Int64>?
-  let weight: UnsafePointer<E>?
-  let ignoreIndex: Int64
-  let reduction: Int32
+/// The rows that count, and the sum of their targets' weights.
+struct Counted {
+  var rows: Int64 = 0
+  var weight = xentk_loss()
+}
 
-  func arrays(_ call: Call, _ shape: Shape) throws(Failure) -> (targets: Array, weight: Array) {
-    try call.reduction(reduction)
-    return (
-      try call.array("targets", targets, Int(shape.rows)), call.optionalArray("weight", weight, Int(shape.classes))
-    )
+extension Call {
+  /// Checks every index, and counts. `needsWeight`: the sum of the weights is wanted.
+  mutating func count(needsWeight: Bool) throws(Failure) -> Counted {
+    var counted = Counted()
+    let kind = Int(problem.target_kind)
+    let isWeighted = kind == XENTK_INDEX && problem.weight.data != nil && needsWeight
+    let isPlain =
+      kind == XENTK_INDEX && Int(problem.targets.dtype) == XENT_I64 && problem.inner == 1
+      && problem.row_mask.data == nil && problem.skips_masked == 0
+    if isPlain && !isWeighted {
+      try countPlain(&counted)
+    } else {
+      var row: Int64 = 0
+      while row < problem.rows {
+        let (outer, inner) = position(row)
+        if try counts(row, outer, inner) {
+          counted.rows += 1
+          if isWeighted {
+            let target = index(problem.targets, outer, 0, inner).value
+            xentk_accumulate(&counted.weight, number(problem.weight, 0, target, 0), 0, 0)
+          }
+        }
+        row += 1
+      }
+    }
+    if !isWeighted { counted.weight.hi = Double(counted.rows) }
+    return counted
   }
 
-  /// Checks every target, and gives what a mean divides by: the sum of the weights of the targets that count,
-  /// compensated.
-  func checked(_ call: Call, _ shape: Shape) throws(Failure) -> xentk_loss {
-    var sum = xentk_loss()
-    guard shape.rows > 0, let targets else { return sum }
-    var counted: Int64 = 0
-    for row in 0..<Int(shape.rows) {
-      let target = targets[row]
-      if target == ignoreIndex { continue }
-      guard target >= 0, target < shape.classes else {
-        throw call.failure(XENT_ERR_TARGET) { text in
-          text.add("targets[")
-          text.add(Int64(row))
-          text.add("] is ")
-          text.add(target)
-          text.add(", not in [0, ")
-          text.add(shape.classes)
-          text.add(") and not ignore_index (")
-          text.add(ignoreIndex)
-          text.add(")")
+  private func countPlain(_ counted: inout Counted) throws(Failure) {
+    guard problem.rows > 0, let data = problem.targets.data else { return }
+    let targets = UnsafeRawPointer(data).assumingMemoryBound(to: Int64.self)
+    let stride = Int(problem.targets.outer_stride)
+    for row in 0..<Int(problem.rows) {
+      let target = targets[row &* stride]
+      if target == problem.ignore_index { continue }
+      guard target >= 0, target < problem.classes else { throw outside(Int64(row), -1, Index(value: target)) }
+      counted.rows += 1
+    }
+  }
+
+  private func position(_ row: Int64) -> (outer: Int64, inner: Int64) {
+    problem.inner == 1 ? (row, 0) : (row / problem.inner, row % problem.inner)
+  }
+
+  /// Whether a row counts; its indices are checked even where it is masked.
+  private func counts(_ row: Int64, _ outer: Int64, _ inner: Int64) throws(Failure) -> Bool {
+    var result = true
+    let kind = Int(problem.target_kind)
+    if kind == XENTK_INDEX || kind == XENTK_SPARSE {
+      result = false
+      for k in 0..<problem.targets.classes {
+        let index = index(problem.targets, outer, k, inner)
+        if index.value == problem.ignore_index && !index.isBeyond { continue }
+        guard !index.isBeyond, index.value >= 0, index.value < problem.classes else {
+          throw outside(row, kind == XENTK_SPARSE ? k : -1, index)
         }
+        result = true
       }
-      counted += 1
-      if let weight, isMean {
-        let w = weight[Int(target)].asDouble
-        // Apart, as for losses: the sum may overflow.
-        if w.magnitude >= 0x1p900 && w.isFinite {
-          xentk_add(&sum.huge_hi, &sum.huge_lo, w * 0x1p-1000 * 0x1p-100, 0)
-        } else {
-          xentk_add(&sum.hi, &sum.lo, w, 0)
+    }
+    if problem.row_mask.data != nil && index(problem.row_mask, outer, 0, inner).value == 0 { return false }
+    if result && problem.skips_masked != 0 {
+      if isMasked(problem.input, outer, inner) { return false }
+      if Int(problem.operation) == XENTK_DIVERGENCE && isMasked(problem.second, outer, inner) { return false }
+    }
+    return result
+  }
+
+  /// Whether a row is nothing but masks. Most end at the first class.
+  private func isMasked(_ array: xentk_array, _ outer: Int64, _ inner: Int64) -> Bool {
+    for c in 0..<problem.classes {
+      if problem.class_mask.data != nil && index(problem.class_mask, 0, c, 0).value == 0 { continue }
+      if number(array, outer, c, inner) != -.infinity { return false }
+    }
+    return true
+  }
+
+  /// Checks the classes whose log-probabilities are wanted.
+  func checkGather() throws(Failure) {
+    guard problem.gather.data != nil else { return }
+    for row in 0..<problem.rows {
+      let (outer, inner) = position(row)
+      for k in 0..<problem.gather.classes {
+        let index = index(problem.gather, outer, k, inner)
+        guard !index.isBeyond, index.value >= 0, index.value < problem.classes else {
+          var failure = failure(XENT_ERR_TARGET) { text in
+            add("gather", row, k, index, to: &text)
+            text.add(")")
+          }
+          failure.row = row
+          failure.value = index.value
+          throw failure
         }
       }
     }
-    if weight == nil { sum.hi = Double(counted) }
-    return sum
   }
 
-  var isMean: Bool { Int(reduction) == XENT_REDUCTION_MEAN }
-  var isNone: Bool { Int(reduction) == XENT_REDUCTION_NONE }
-
-  /// Elements of the output `loss`.
-  func lossCount(_ shape: Shape) -> Int { isNone ? Int(shape.rows) : 1 }
-}
-
-extension xentk_problem {
-  init<E: DType>(_ operation: Int, _: E.Type, _ shape: Shape) {
-    self.init()
-    self.operation = xentk_operation(operation)
-    dtype = E.dtype
-    rows = shape.rows
-    classes = shape.classes
-    divisor_hi = 1
-  }
-
-  mutating func set<E>(_ targets: Targets<E>, weightSum: xentk_loss) {
-    self.targets = targets.targets
-    weight = UnsafeRawPointer(targets.weight)
-    ignore_index = targets.ignoreIndex
-    reduction = targets.reduction
-    if targets.isMean { (divisor_hi, divisor_lo, divisor_exponent) = weightSum.leading }
-  }
-}
-
-extension xentk_loss {
-  /// The sum as (hi + lo)·2^exponent.
-  fileprivate var leading: (hi: Double, lo: Double, exponent: Double) {
-    if !hi.isFinite { return (hi, lo, 0) }
-    if huge_hi != 0 { return (huge_hi, huge_lo + hi * 0x1p-1000 * 0x1p-100, 1100) }
-    if hi == 0 && tiny_hi != 0 { return (tiny_hi, tiny_lo, -1100) }
-    return (hi, lo + tiny_hi * 0x1p-1000 * 0x1p-100, 0)
-  }
-
-  /// The sum of the losses, divided by the problem's divisor, as the output has it.
-  func reduced<E: DType>(_ problem: xentk_problem) -> E {
-    let (high, low, exponent) = leading
-    guard high.isFinite, problem.divisor_hi.isFinite, problem.divisor_hi != 0 else {
-      return E(rounding: high / problem.divisor_hi)
+  private func outside(_ row: Int64, _ k: Int64, _ index: Index) -> Failure {
+    var failure = failure(XENT_ERR_TARGET) { text in
+      add("targets", row, k, index, to: &text)
+      text.add(") and not ignore_index (")
+      text.add(problem.ignore_index)
+      text.add(")")
     }
-    var divisorExponent = 0.0
-    let divisor = xentk_mantissa(problem.divisor_hi, &divisorExponent)
-    let divisorLow = xentk_scale(problem.divisor_lo, -divisorExponent)
-    let quotient = high / divisor
-    // What the division lost, and both low parts.
-    let rest = high.addingProduct(-quotient, divisor) + low - quotient * divisorLow
-    return E(rounding: xentk_scale(quotient + rest / divisor, exponent - divisorExponent - problem.divisor_exponent))
+    failure.row = row
+    failure.value = index.value
+    return failure
+  }
+
+  private func add(_ name: StaticString, _ row: Int64, _ k: Int64, _ index: Index, to text: inout Detail) {
+    text.add(name)
+    text.add("[")
+    text.add(row)
+    if k >= 0 {
+      text.add("][")
+      text.add(k)
+    }
+    text.add("] is ")
+    if index.isBeyond { text.add(UInt64(bitPattern: index.value)) } else { text.add(index.value) }
+    text.add(", not in [0, ")
+    text.add(problem.classes)
+  }
+
+  // ---- Elements ----------------------------------------------------------------------------------------------------
+
+  /// An element of an integer dtype; `isBeyond`: an unsigned one, and more than int64 holds.
+  struct Index {
+    var value: Int64
+    var isBeyond = false
+  }
+
+  private func address(_ array: xentk_array, _ outer: Int64, _ c: Int64, _ inner: Int64) -> UnsafeRawPointer {
+    let element = outer * array.outer_stride + c * array.class_stride + inner * array.inner_stride
+    return UnsafeRawPointer(array.data.unsafelyUnwrapped) + Int(element) * Int(array.size)
+  }
+
+  private func index(_ array: xentk_array, _ outer: Int64, _ c: Int64, _ inner: Int64) -> Index {
+    let p = address(array, outer, c, inner)
+    switch Int(array.dtype) {
+    case XENT_I8: return Index(value: Int64(p.loadUnaligned(as: Int8.self)))
+    case XENT_I16: return Index(value: Int64(p.loadUnaligned(as: Int16.self)))
+    case XENT_I32: return Index(value: Int64(p.loadUnaligned(as: Int32.self)))
+    case XENT_U8: return Index(value: Int64(p.loadUnaligned(as: UInt8.self)))
+    case XENT_U16: return Index(value: Int64(p.loadUnaligned(as: UInt16.self)))
+    case XENT_U32: return Index(value: Int64(p.loadUnaligned(as: UInt32.self)))
+    case XENT_U64:
+      let value = p.loadUnaligned(as: Int64.self)
+      return Index(value: value, isBeyond: value < 0)
+    default: return Index(value: p.loadUnaligned(as: Int64.self))
+    }
+  }
+
+  /// An element of a floating dtype. Of 16-bit numbers only whether they are −inf is asked.
+  private func number(_ array: xentk_array, _ outer: Int64, _ c: Int64, _ inner: Int64) -> Double {
+    let p = address(array, outer, c, inner)
+    switch Int(array.dtype) {
+    case XENT_F64: return p.loadUnaligned(as: Double.self)
+    case XENT_F32: return Double(p.loadUnaligned(as: Float.self))
+    default:
+      let bits = p.loadUnaligned(as: UInt16.self)
+      return bits == (Int(array.dtype) == XENT_F16 ? 0xFC00 : 0xFF80) ? -.infinity : 0
+    }
+  }
+
+  /// How many classes are not masked out.
+  func liveClasses() -> Int64 {
+    guard problem.class_mask.data != nil else { return problem.classes }
+    var live: Int64 = 0
+    for c in 0..<problem.classes where index(problem.class_mask, 0, c, 0).value != 0 { live += 1 }
+    return live
   }
 }

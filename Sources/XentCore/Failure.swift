@@ -4,11 +4,16 @@ import CXentSystem
 /// Why a call cannot be done: its status. The detail is in the thread's text by the time this exists.
 public struct Failure: Error {
   public let status: xent_status
+  /// The row that is wrong, −1 if it is not a matter of one row, and the value, where it is a whole number.
+  public var row: Int64 = -1
+  public var value: Int64 = 0
 
-  /// Composes the thread's text.
-  public init(_ status: Int, _ compose: (inout Detail) -> Void) {
+  /// Composes the thread's text: the function's name and what is wrong.
+  public init(_ status: Int, in function: StaticString, _ compose: (inout Detail) -> Void) {
     self.status = xent_status(status)
     var detail = Detail()
+    detail.add(function)
+    detail.add(": ")
     compose(&detail)
     detail.end()
   }
@@ -31,12 +36,48 @@ public struct Detail {
 
   public mutating func add(_ number: Int64) {
     if number < 0 { add(byte: UInt8(ascii: "-")) }
+    add(number.magnitude)
+  }
+
+  public mutating func add(_ magnitude: UInt64) {
     var divisor: UInt64 = 1
-    let magnitude = number.magnitude
     while magnitude / divisor >= 10 { divisor *= 10 }
     while divisor > 0 {
       add(byte: UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude / divisor % 10))
       divisor /= 10
+    }
+  }
+
+  /// To six significant digits.
+  public mutating func add(_ number: Double) {
+    if number.isNaN { return add("NaN") }
+    if number < 0 { add(byte: UInt8(ascii: "-")) }
+    var rest = number.magnitude
+    if rest == .infinity { return add("inf") }
+    var exponent: Int64 = 0
+    while rest >= 1e6 {
+      rest /= 10
+      exponent += 1
+    }
+    while rest > 0 && rest < 1e-4 {
+      rest *= 10
+      exponent -= 1
+    }
+    var digits = Int64((rest * 1e6).rounded())
+    add(digits / 1_000_000)
+    digits %= 1_000_000
+    if digits > 0 {
+      add(byte: UInt8(ascii: "."))
+      var unit: Int64 = 100_000
+      while digits > 0 {
+        add(digits / unit)
+        digits %= unit
+        unit /= 10
+      }
+    }
+    if exponent != 0 {
+      add("e")
+      add(exponent)
     }
   }
 

@@ -46,6 +46,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
   static func widened(_ v: Lanes<Self>) -> Doubles
   static func rounded(_ v: Doubles) -> Lanes<Self>
+  static func from(_ v: Lanes<Float>) -> Lanes<Self>
+  static func from(_ v: Float) -> Self
+  /// Rounded to f32.
+  static func narrowed(_ v: Lanes<Self>) -> Lanes<Float>
   var widened: Double { get }
   init(rounding value: Double)
 }
@@ -104,6 +108,9 @@ extension Float: Element {
   }
   @inline(__always) static func widened(_ v: Lanes<Float>) -> Doubles { Doubles(v) }
   @inline(__always) static func rounded(_ v: Doubles) -> Lanes<Float> { Lanes<Float>(v) }
+  @inline(__always) static func from(_ v: Lanes<Float>) -> Lanes<Float> { v }
+  @inline(__always) static func from(_ v: Float) -> Float { v }
+  @inline(__always) static func narrowed(_ v: Lanes<Float>) -> Lanes<Float> { v }
   @inline(__always) var widened: Double { Double(self) }
   @inline(__always) init(rounding value: Double) { self = Float(value) }
 }
@@ -143,6 +150,9 @@ extension Double: Element {
   }
   @inline(__always) static func widened(_ v: Doubles) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Doubles) -> Doubles { v }
+  @inline(__always) static func from(_ v: Lanes<Float>) -> Doubles { Doubles(v) }
+  @inline(__always) static func from(_ v: Float) -> Double { Double(v) }
+  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { Lanes<Float>(v) }
   @inline(__always) var widened: Double { self }
   @inline(__always) init(rounding value: Double) { self = value }
 }

@@ -1,36 +1,31 @@
+import CXent
 import CXentSystem
 
-/// loss = −weight·log_probs[target].
-@inline(never) func nll<E: Element>(
-  _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafePointer<xentk_scratch>, _ loss: UnsafeMutablePointer<xentk_loss>
+/// loss = −weight·log_probs[target]; grad = −weight/divisor at the target, 0 elsewhere.
+@inline(never) func nll(
+  _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
+  _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  let rows = Rows<E>(problem)
-  var row = Int(first)
-  while row < Int(last) {
-    if let target = rows.target(row) {
-      let logProb = rows.input(row)[target].widened
-      rows.record(row, (-logProb, 0), weight: rows.weight(target), exponent: 0, in: loss)
-    } else {
-      rows.record(row, (0, 0), weight: 1, exponent: 0, in: loss)
+  let rows = Rows(problem, workspace)
+  var number = Int(first)
+  while number < Int(last) {
+    let row = rows.position(number)
+    let (counts, target) = rows.target(row)
+    if problem.pointee.wants_loss != 0 {
+      if counts {
+        rows.record(row, (-problem.pointee.input.number(row, target), 0), weight: rows.weight(target), in: loss)
+      } else {
+        rows.record(row, (0, 0), in: loss)
+      }
     }
-    row &+= 1
-  }
-}
-
-/// grad_log_probs = −weight/divisor at the target, 0 elsewhere.
-@inline(never) func nllGrad<E: Element>(
-  _: E.Type, _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
-  _ scratch: UnsafePointer<xentk_scratch>
-) {
-  let rows = Rows<E>(problem)
-  var row = Int(first)
-  while row < Int(last) {
-    fill(rows.output(row), rows.classes, with: 0)
-    if let target = rows.target(row) {
-      let c = rows.coefficient(target)
-      rows.output(row)[target] = E(rounding: -(c.hi + c.lo))
+    if problem.pointee.grad.isGiven {
+      let sink = rows.sink(problem.pointee.grad, row)
+      sink.fill(rows.classes, with: 0)
+      if counts {
+        let c = rows.coefficient(row, (rows.weight(target), 0))
+        sink.put(-(c.hi + c.lo), at: target)
+      }
     }
-    row &+= 1
+    number &+= 1
   }
 }

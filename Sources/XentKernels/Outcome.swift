@@ -33,6 +33,27 @@ struct Outcome {
   /// alone is, and is then too large.
   var exponent: Doubles
 
+  @inline(__always) static var nothing: Outcome {
+    Outcome(loss: Pair(Doubles(), Doubles()), others: Pair(Doubles(), Doubles()), exponent: Doubles())
+  }
+
+  /// −log p(kept) as one number.
+  @inline(__always) func wholeLoss(_ lane: Int) -> (hi: Double, lo: Double) {
+    let exponent = exponent[lane]
+    return exponent == 0 ? (loss.hi[lane], loss.lo[lane]) : (scaled(loss.hi[lane], exponent), 0)
+  }
+
+  /// log p(kept), 0 and not −0 where it is certain.
+  @inline(__always) func logProb(_ lane: Int) -> Double {
+    let exponent = exponent[lane]
+    return exponent == 0 ? 0 - (loss.hi[lane] + loss.lo[lane]) : -scaled(loss.hi[lane], exponent)
+  }
+
+  /// 1 − p(kept) as one number.
+  @inline(__always) func wholeOthers(_ lane: Int) -> (hi: Double, lo: Double) {
+    exponent[lane] < 0 ? (scaled(others.hi[lane], exponent[lane]), 0) : (others.hi[lane], others.lo[lane])
+  }
+
   /// factor·(1 − p(kept)).
   @inline(__always) func others(_ lane: Int, times factor: (hi: Double, lo: Double)) -> Double {
     let product = factor.hi * others.hi[lane]

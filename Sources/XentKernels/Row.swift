@@ -1,49 +1,105 @@
-// A kernel call's rows, in the dtype's types, and what is done for each of them.
+// A kernel call's rows: where they lie, which of them count, and how their elements come and go.
 
+import CXent
 import CXentSystem
 
-/// One kernel call's view of the problem, with the types put back.
-struct Rows<E: Element> {
+/// One kernel call's view of the problem.
+struct Rows {
   let problem: UnsafePointer<xentk_problem>
+  let workspace: UnsafeMutablePointer<xentk_workspace>
   let classes: Int
+  let isWide: Bool
+  private let inner: Int
 
-  @inline(__always) init(_ problem: UnsafePointer<xentk_problem>) {
+  @inline(__always) init(
+    _ problem: UnsafePointer<xentk_problem>, _ workspace: UnsafeMutablePointer<xentk_workspace>
+  ) {
     self.problem = problem
+    self.workspace = workspace
     classes = Int(problem.pointee.classes)
+    inner = Int(problem.pointee.inner)
+    isWide = problem.pointee.is_wide != 0
   }
 
-  @inline(__always) func input(_ row: Int) -> UnsafePointer<E> {
-    problem.pointee.input.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+  @inline(__always) func position(_ row: Int) -> Position {
+    if inner == 1 { return Position(outer: row, inner: 0) }
+    let outer = row / inner
+    return Position(outer: outer, inner: row &- outer &* inner)
   }
-  @inline(__always) func gradInput(_ row: Int) -> UnsafePointer<E> {
-    problem.pointee.grad_input.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+
+  /// Whether the options change logits before anything is done with them.
+  @inline(__always) var isScaled: Bool { problem.pointee.temperature != 1 || problem.pointee.softcap != 0 }
+
+  @inline(__always) func source(_ array: xentk_array, _ row: Position) -> Source {
+    let own = isWide ? XENT_F64 : XENT_F32
+    let isChanged = isScaled || problem.pointee.class_mask.isGiven
+    return Source(
+      rows: self, start: UnsafeRawPointer(array.address(row)), dtype: array.dtype, stride: Int(array.class_stride),
+      isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged)
   }
-  @inline(__always) func output(_ row: Int) -> UnsafeMutablePointer<E> {
-    problem.pointee.output.unsafelyUnwrapped.assumingMemoryBound(to: E.self) + row &* classes
+
+  @inline(__always) func sink(_ array: xentk_array, _ row: Position) -> Sink {
+    let own = isWide ? XENT_F64 : XENT_F32
+    return Sink(
+      start: array.address(row), dtype: array.dtype, size: Int(array.size), stride: Int(array.class_stride),
+      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)),
+      isDirect: Int(array.dtype) == own && array.class_stride == 1, isWide: isWide)
   }
-  /// The row's target, nil where it is ignored.
-  @inline(__always) func target(_ row: Int) -> Int? {
-    let target = problem.pointee.targets.unsafelyUnwrapped[row]
-    return target == problem.pointee.ignore_index ? nil : Int(target)
+
+  @inline(__always) func isMasked(_ c: Int) -> Bool {
+    let mask = problem.pointee.class_mask
+    return mask.isGiven && mask.integer(Position(outer: 0, inner: 0), c) == 0
   }
-  @inline(__always) func weight(_ target: Int) -> Double {
-    guard let weight = problem.pointee.weight else { return 1 }
-    return weight.assumingMemoryBound(to: E.self)[target].widened
+
+  @inline(__always) func weight(_ c: Int) -> Double {
+    let weight = problem.pointee.weight
+    return weight.isGiven ? weight.number(Position(outer: 0, inner: 0), c) : 1
   }
-  /// weight / divisor: what a gradient is multiplied by, as hi + lo.
-  @inline(__always) func coefficient(_ target: Int) -> (hi: Double, lo: Double) {
-    var weight = weight(target)
+
+  /// The upstream gradient.
+  @inline(__always) func upstream(_ row: Position) -> Double {
+    let grad = problem.pointee.grad_loss
+    return grad.isGiven ? grad.number(row) : 1
+  }
+
+  /// Whether a row counts, and its target: −1 where that is not an index.
+  @inline(__always) func target(_ row: Position) -> (counts: Bool, index: Int) {
+    let mask = problem.pointee.row_mask
+    if mask.isGiven && mask.integer(row) == 0 { return (false, -1) }
+    let targets = problem.pointee.targets
+    let ignored = Int(problem.pointee.ignore_index)
+    switch Int(problem.pointee.target_kind) {
+    case XENTK_INDEX:
+      let target = targets.integer(row)
+      return target == ignored ? (false, -1) : (true, target)
+    case XENTK_SPARSE:
+      var k = 0
+      while k < Int(targets.classes) {
+        if targets.integer(row, k) != ignored { return (true, -1) }
+        k &+= 1
+      }
+      return (false, -1)
+    default: return (true, -1)
+    }
+  }
+
+  /// factor·upstream / (temperature·divisor): what a gradient is multiplied by, as hi + lo.
+  @inline(never) func coefficient(_ row: Position, _ factor: (hi: Double, lo: Double)) -> (hi: Double, lo: Double) {
+    var (top, topLow) = factor
+    let upstream = upstream(row)
+    if upstream != 1 { (top, topLow) = times(top, topLow, upstream) }
     let exponent = problem.pointee.divisor_exponent
-    if exponent != 0 { weight = scaled(weight, -exponent) }
-    let divisor = problem.pointee.divisor_hi
-    let hi = weight / divisor
-    let rest = hi.isFinite ? (-weight).addingProduct(hi, divisor) + hi * problem.pointee.divisor_lo : 0
-    return (hi, divisor == 1 || hi == 0 ? 0 : -rest / divisor)
+    if exponent != 0 {
+      top = scaled(top, -exponent)
+      topLow = scaled(topLow, -exponent)
+    }
+    (top, topLow) = divide(top, topLow, by: problem.pointee.divisor_hi, problem.pointee.divisor_lo)
+    return divide(top, topLow, by: problem.pointee.temperature, 0)
   }
 
   /// Adds (hi + lo)·2^exponent, times the weight, to the losses; stores it where per-row losses are wanted.
   @inline(never) func record(
-    _ row: Int, _ value: (hi: Double, lo: Double), weight: Double, exponent: Double,
+    _ row: Position, _ value: (hi: Double, lo: Double), weight: Double = 1, exponent: Double = 0, _ c: Int = 0,
     in loss: UnsafeMutablePointer<xentk_loss>
   ) {
     let hi = weight * value.hi
@@ -51,7 +107,7 @@ struct Rows<E: Element> {
     if exponent == 0 && size >= 0x1p-900 && size < 0x1p900 {
       let lo = (-hi).addingProduct(weight, value.hi) + weight * value.lo
       xentk_add(&loss.pointee.hi, &loss.pointee.lo, hi, lo)
-      store(row, hi + lo)
+      problem.pointee.row_loss.store(hi + lo, row, c)
     } else if weight.isFinite && value.hi.isFinite && weight != 0 && value.hi != 0 {
       // The product may leave the format where the reduced loss does not: exponents go apart.
       var weightExponent = 0.0
@@ -61,74 +117,170 @@ struct Rows<E: Element> {
       let product = w * v
       let low = (-product).addingProduct(w, v) + w * (value.lo / value.hi * v)
       let total = exponent + weightExponent + valueExponent
-      loss.pointee.add(product, low, exponent: total)
-      store(row, scaled(product + low, total))
+      xentk_accumulate(loss, product, low, total)
+      problem.pointee.row_loss.store(scaled(product + low, total), row, c)
     } else {
       xentk_add(&loss.pointee.hi, &loss.pointee.lo, hi, 0)
-      store(row, hi + 0)  // 0, not −0
+      problem.pointee.row_loss.store(hi + 0, row, c)  // 0, not −0
     }
-  }
-
-  @inline(__always) private func store(_ row: Int, _ loss: Double) {
-    if let out = problem.pointee.row_loss { out.assumingMemoryBound(to: E.self)[row] = E(rounding: loss) }
-  }
-
-  /// `record` for a batch of rows, ignored ones at 0.
-  @inline(never) func record(
-    _ first: Int, _ count: Int, _ outcome: Outcome, in loss: UnsafeMutablePointer<xentk_loss>
-  ) {
-    var lane = 0
-    while lane < count {
-      let row = first &+ lane
-      if let target = target(row) {
-        let value = (outcome.loss.hi[lane], outcome.loss.lo[lane])
-        record(row, value, weight: weight(target), exponent: outcome.exponent[lane], in: loss)
-      } else {
-        record(row, (0, 0), weight: 1, exponent: 0, in: loss)
-      }
-      lane &+= 1
-    }
-  }
-
-  /// The states of a batch of rows, their targets kept out. Ignored rows are not read.
-  @inline(never) func targetStates(_ first: Int, _ count: Int, _ scratch: Scratch<E>) -> Batch {
-    var batch = Batch()
-    var lane = 0
-    while lane < count {
-      if let target = target(first &+ lane) {
-        batch.set(lane, RowState(input(first &+ lane), classes, keeping: .element(target), scratch))
-      }
-      lane &+= 1
-    }
-    return batch
-  }
-
-  /// The states of a batch of rows, their largest elements kept out.
-  @inline(never) func peakStates(_ first: Int, _ count: Int, _ scratch: Scratch<E>) -> Batch {
-    var batch = Batch()
-    var lane = 0
-    while lane < count {
-      batch.set(lane, RowState(input(first &+ lane), classes, keeping: .largest, scratch))
-      lane &+= 1
-    }
-    return batch
   }
 }
 
-extension xentk_loss {
-  /// Adds (value + low)·2^exponent, value about 1.
-  @inline(never) fileprivate mutating func add(_ value: Double, _ low: Double, exponent: Double) {
-    if exponent >= 900 {
-      xentk_add(&huge_hi, &huge_lo, scaled(value, exponent - 1100), scaled(low, exponent - 1100))
-    } else if exponent < -900 {
-      xentk_add(&tiny_hi, &tiny_lo, scaled(value, exponent + 1100), scaled(low, exponent + 1100))
-    } else {
-      xentk_add(&hi, &lo, scaled(value, exponent), scaled(low, exponent))
+/// One row of an input.
+struct Source {
+  let rows: Rows
+  let start: UnsafeRawPointer
+  let dtype: Int32
+  let stride: Int
+  /// Whether the elements can be used where they lie.
+  let isDirect: Bool
+  /// Whether the options change them.
+  let isChanged: Bool
+
+  /// Calls `body` for each chunk. Its elements, f64 where the rows are wide and f32 otherwise, stay until the next.
+  @inline(__always) func forEachChunk(_ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void) {
+    var first = 0
+    while first < rows.classes {
+      let count = min(chunk, rows.classes &- first)
+      body(elements(first, count), first, count)
+      first &+= count
     }
+  }
+
+  @inline(__always) func elements(_ first: Int, _ count: Int) -> UnsafeRawPointer {
+    isDirect ? start + first &* (rows.isWide ? 8 : 4) : fetched(first, count)
+  }
+
+  @inline(never) private func fetched(_ first: Int, _ count: Int) -> UnsafeRawPointer {
+    let buffer = UnsafeMutableRawPointer(xentk_chunk(rows.workspace))
+    fetch(first, count, into: buffer)
+    return UnsafeRawPointer(buffer)
+  }
+
+  /// Elements as the options have them, in the type that the rows are worked on in.
+  @inline(never) private func fetch(_ first: Int, _ count: Int, into out: UnsafeMutableRawPointer) {
+    let p = start + first &* stride &* bytes(of: dtype)
+    if rows.isWide {
+      let out = out.assumingMemoryBound(to: Double.self)
+      Double.gather(p, dtype, stride: stride, count, into: out)
+      if rows.isScaled { rows.scale(out, count) }
+      mask(out, first, count)
+    } else {
+      let out = out.assumingMemoryBound(to: Float.self)
+      Float.gather(p, dtype, stride: stride, count, into: out)
+      mask(out, first, count)
+    }
+  }
+
+  /// Up to a strip of elements as the options have them, in f64; the rows are wide.
+  @inline(__always) func read(_ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>) {
+    fetch(first, count, into: UnsafeMutableRawPointer(out))
+  }
+
+  /// One element, as the options have it.
+  @inline(never) func element(_ c: Int) -> Double {
+    var one: (Double, Double) = (0, 0)
+    return withUnsafeMutablePointer(to: &one) { room in
+      fetch(c, 1, into: room)
+      let room = UnsafeRawPointer(room)
+      return rows.isWide ? room.load(as: Double.self) : Double(room.load(as: Float.self))
+    }
+  }
+
+  /// Up to a strip of elements as they lie in the tensor, in f64.
+  @inline(__always) func given(_ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>) {
+    Double.gather(start + first &* stride &* bytes(of: dtype), dtype, stride: stride, count, into: out)
+  }
+
+  @inline(__always) private func mask<E: Element>(_ out: UnsafeMutablePointer<E>, _ first: Int, _ count: Int) {
+    guard isChanged, rows.problem.pointee.class_mask.isGiven else { return }
+    var i = 0
+    while i < count {
+      if rows.isMasked(first &+ i) { out[i] = -.infinity }
+      i &+= 1
+    }
+  }
+}
+
+/// One row of an output.
+struct Sink {
+  let start: UnsafeMutableRawPointer
+  let dtype: Int32
+  let size, stride: Int
+  let buffer: UnsafeMutableRawPointer
+  let isDirect: Bool
+  let isWide: Bool
+
+  /// Where a chunk's results are to be put, to go to the tensor by `put`.
+  @inline(__always) func room(_ first: Int) -> UnsafeMutableRawPointer {
+    isDirect ? start + first &* size : buffer
+  }
+
+  @inline(__always) func put(_ first: Int, _ count: Int) {
+    if !isDirect { scatter(buffer, first, count) }
+  }
+
+  @inline(never) private func scatter(_ source: UnsafeMutableRawPointer, _ first: Int, _ count: Int) {
+    if isWide {
+      put(source.assumingMemoryBound(to: Double.self), first, count)
+    } else {
+      Float.scatter(
+        source.assumingMemoryBound(to: Float.self), count, to: start + first &* stride &* size, dtype, stride: stride)
+    }
+  }
+
+  /// Rounds f64 results to the tensor.
+  @inline(__always) func put(_ source: UnsafePointer<Double>, _ first: Int, _ count: Int) {
+    Double.scatter(source, count, to: start + first &* stride &* size, dtype, stride: stride)
+  }
+
+  /// One result.
+  @inline(never) func put(_ value: Double, at c: Int) {
+    var value = value
+    put(&value, c, 1)
+  }
+
+  @inline(never) func fill(_ count: Int, with value: Double) {
+    var first = 0
+    while first < count {
+      let n = min(chunk, count &- first)
+      if isWide {
+        spread(value, over: room(first).assumingMemoryBound(to: Double.self), n)
+      } else {
+        spread(Float(value), over: room(first).assumingMemoryBound(to: Float.self), n)
+      }
+      put(first, n)
+      first &+= n
+    }
+  }
+}
+
+@inline(__always) func bytes(of dtype: Int32) -> Int {
+  switch Int(dtype) {
+  case XENT_F64: 8
+  case XENT_F32: 4
+  case XENT_U8: 1
+  default: 2
   }
 }
 
 /// value·2^exponent with one rounding.
 @inline(never) func scaled(_ value: Double, _ exponent: Double) -> Double { xentk_scale(value, exponent) }
+
+/// (hi + lo)·factor, as hi + lo.
+@inline(__always) func times(_ hi: Double, _ lo: Double, _ factor: Double) -> (hi: Double, lo: Double) {
+  let product = hi * factor
+  return product.isFinite ? (product, (-product).addingProduct(hi, factor) + lo * factor) : (product, 0)
+}
+
+/// (hi + lo) / (by + low), as hi + lo.
+@inline(__always) func divide(
+  _ hi: Double, _ lo: Double, by divisor: Double, _ low: Double
+) -> (hi: Double, lo: Double) {
+  if divisor == 1 && low == 0 { return (hi, lo) }
+  let quotient = hi / divisor
+  if !quotient.isFinite || quotient == 0 { return (quotient, 0) }
+  return (quotient, -((-hi).addingProduct(quotient, divisor) + quotient * low - lo) / divisor)
+}
 
 @inline(__always) func min(_ a: Int, _ b: Int) -> Int { a < b ? a : b }

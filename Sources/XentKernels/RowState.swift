@@ -35,11 +35,11 @@ struct RowState {
 }
 
 extension RowState {
-  /// The state of the chunk that begins at `start`.
-  @inline(__always) private init<E: Element>(
-    _ x: UnsafePointer<E>, chunkAt start: Int, _ classes: Int, keeping kept: Kept, _ stage: Stage<E>
+  /// The state of a part of a row that begins at `start`.
+  @inline(never) init<E: Element>(
+    _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
   ) {
-    var part = Part(x + start, count: min(chunk, classes &- start), hole: -1, stage: stage)
+    var part = Part(x, count: count, hole: -1, stage: stage)
     self.kept = -.infinity
     index = -1
     switch kept {
@@ -48,7 +48,7 @@ extension RowState {
       part.hole = element &- start
       if part.hole >= 0 && part.hole < part.count {
         index = element
-        self.kept = x[element].widened
+        self.kept = x[part.hole].widened
       }
     case .largest:
       let (value, first) = part.firstMaximum()
@@ -61,49 +61,8 @@ extension RowState {
     rest = part.sum()
   }
 
-  /// The state of a row: its chunks' states, merged as a binary tree over their numbers. A subtree's state depends on
-  /// its chunks alone, so that a part of the row that is a subtree, wherever it is computed, gives the same bits.
-  @inline(never) init<E: Element>(_ x: UnsafePointer<E>, _ classes: Int, keeping kept: Kept, _ scratch: Scratch<E>) {
-    if classes <= chunk {
-      self.init(x, chunkAt: 0, classes, keeping: kept, scratch.stage)
-      return
-    }
-    // The subtrees that are complete so far, as in the binary digits of the number of chunks: a chunk that makes a 1 of
-    // a 0 is pushed, one that carries merges what it carries over.
-    let complete = scratch.states
-    var depth = 0
-    var number = 0
-    while number &* chunk < classes {
-      var state = RowState(x, chunkAt: number &* chunk, classes, keeping: kept, scratch.stage)
-      number &+= 1
-      var digits = number
-      while digits & 1 == 0 || depth == Scratch<E>.depth {
-        depth &-= 1
-        state = complete[depth] + state
-        digits &>>= 1
-      }
-      complete[depth] = state
-      depth &+= 1
-    }
-    self = complete[depth &- 1]
-    while depth > 1 {
-      depth &-= 1
-      self = complete[depth &- 1] + self
-    }
-  }
-}
+  @inline(__always) static var nothing: RowState { RowState(rest: .zero, kept: -.infinity, index: -1) }
 
-/// What the runtime lends each kernel, and what is made of it.
-struct Scratch<E: Element> {
-  let stage: Stage<E>
-  let states: UnsafeMutablePointer<RowState>
-
-  /// Levels of the tree, all that fits: enough for 2^21 chunks, 2^32 classes. That of a longer row is lopsided, and
-  /// fixed no less.
-  @inline(__always) static var depth: Int { 21 }
-
-  @inline(__always) init(_ scratch: UnsafePointer<xentk_scratch>) {
-    stage = Stage(elements: scratch.pointee.strip.assumingMemoryBound(to: E.self))
-    states = scratch.pointee.states.assumingMemoryBound(to: RowState.self)
-  }
+  /// Whether there is nothing but masks.
+  @inline(__always) var isEmpty: Bool { rest.hi == 0 && kept == -.infinity }
 }

@@ -42,7 +42,7 @@ extension Element {
   if i < count { body(i, count &- i) }
 }
 
-@inline(__always) func fill<E: Element>(_ out: UnsafeMutablePointer<E>, _ count: Int, with value: E) {
+@inline(__always) func spread<E: Element>(_ value: E, over out: UnsafeMutablePointer<E>, _ count: Int) {
   let lanes = Lanes(repeating: value)
   forEachStep(count) { i, n in E.store(lanes, out + i, n) }
 }
@@ -67,7 +67,7 @@ struct Writer<E: Element> {
   @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
     let size = factor.hi.magnitude
     if !total.isOrdinary {
-      fill(out, count, with: E.nan)
+      spread(E.nan, over: out, count)
     } else if size == 0 || (size > 0x1p-480 && size < powerOfTwo(E.outputShift - 4)) {
       writeInRange(x, to: out, count)
     } else {
@@ -132,5 +132,53 @@ struct Writer<E: Element> {
       Pair(Doubles(repeating: factor.hi), Doubles(repeating: factor.lo))
       / Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo))
     return (k.hi[0] * constant, k.lo[0] * constant)
+  }
+}
+
+extension Source {
+  /// Writes factor·exp(x) / total to every class.
+  @inline(never) func writeSoftmax(total: Wide, factor: (hi: Double, lo: Double), to sink: Sink) {
+    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace))
+    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace))
+    forEachChunk { elements, first, count in
+      let room = sink.room(first)
+      if rows.isWide {
+        wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
+      } else {
+        narrow.write(elements.assumingMemoryBound(to: Float.self), to: room.assumingMemoryBound(to: Float.self), count)
+      }
+      sink.put(first, count)
+    }
+  }
+
+  /// Writes (x − largest) − loss to every class, and `own` to the one that was kept out of the sum, at `index`.
+  @inline(never) func writeLogSoftmax(
+    largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
+  ) {
+    forEachChunk { elements, first, count in
+      let room = sink.room(first)
+      let place = index >= first && index < first &+ count ? index &- first : -1
+      if rows.isWide {
+        let out = room.assumingMemoryBound(to: Double.self)
+        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), to: out, count)
+        if place >= 0 { out[place] = own }
+      } else {
+        let out = room.assumingMemoryBound(to: Float.self)
+        subtract(largest, loss, from: elements.assumingMemoryBound(to: Float.self), to: out, count)
+        if place >= 0 { out[place] = Float(own) }
+      }
+      sink.put(first, count)
+    }
+  }
+}
+
+@inline(never) private func subtract<E: Element>(
+  _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>,
+  _ count: Int
+) {
+  let largest = Doubles(repeating: largest)
+  let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
+  forEachStep(count) { i, n in
+    E.store(E.difference(E.load(x + i, n), largest, loss), out + i, n)
   }
 }

@@ -39,14 +39,14 @@ public enum CPULevel: Int64, Sendable {
     return available
   }
 
-  /// The level's kernel for an operation and a dtype.
-  func kernel(_ operation: xentk_operation, _ dtype: xentk_dtype) -> xentk_kernel? {
+  /// The level's kernel for an operation.
+  func kernel(_ operation: xentk_operation) -> xentk_kernel? {
     switch self {
     #if arch(x86_64)
-      case .v4: xentk_kernel_v4(operation, dtype)
-      case .v3: xentk_kernel_v3(operation, dtype)
+      case .v4: xentk_kernel_v4(operation)
+      case .v3: xentk_kernel_v3(operation)
     #endif
-    default: xentk_kernel_baseline(operation, dtype)
+    default: xentk_kernel_baseline(operation)
     }
   }
 }

@@ -8,50 +8,40 @@ struct Job {
   let plan: Plan
   let losses: UnsafeMutablePointer<xentk_loss>
 
-  func run(segment: Int64, scratch: UnsafePointer<xentk_scratch>) {
+  func run(segment: Int64, _ workspace: UnsafeMutablePointer<xentk_workspace>) {
     let (first, last) = plan.rows(of: segment)
-    kernel(problem, first, last, scratch, losses + Int(segment))
+    kernel(problem, first, last, workspace, losses + Int(segment))
   }
 }
 
 /// Runs a checked problem and gives the sum of its rows' losses, unrounded.
-public func execute(_ problem: xentk_problem) -> xentk_loss {
-  guard problem.rows > 0, let kernel = CPULevel.current.kernel(problem.operation, problem.dtype) else {
+public func execute(_ problem: UnsafePointer<xentk_problem>) -> xentk_loss {
+  guard problem.pointee.rows > 0, let kernel = CPULevel.current.kernel(problem.pointee.operation) else {
     return xentk_loss()
   }
   let plan = Plan(problem)
   var losses = xentk_losses()
   return withUnsafeMutablePointer(to: &losses) { losses in
     let losses = UnsafeMutableRawPointer(losses).assumingMemoryBound(to: xentk_loss.self)
-    withUnsafePointer(to: problem) { problem in
-      let job = Job(problem: problem, kernel: kernel, plan: plan, losses: losses)
-      if !(plan.isLarge && Pool.run(job)) { runSerially(job) }
-    }
+    let job = Job(problem: problem, kernel: kernel, plan: plan, losses: losses)
+    if !(plan.isLarge && Pool.run(job)) { runSerially(job) }
     var total = xentk_loss()
     for segment in 0..<Int(plan.segments) {
       let loss = losses[segment]
       xentk_add(&total.hi, &total.lo, loss.hi, loss.lo)
       xentk_add(&total.huge_hi, &total.huge_lo, loss.huge_hi, loss.huge_lo)
       xentk_add(&total.tiny_hi, &total.tiny_lo, loss.tiny_hi, loss.tiny_lo)
+      total.correct += loss.correct
     }
     return total
   }
 }
 
 private func runSerially(_ job: Job) {
-  withScratch { scratch in
-    for segment in 0..<job.plan.segments { job.run(segment: segment, scratch: scratch) }
-  }
-}
-
-/// On the stack: with 1024 bytes at most and no more than the usual alignment nothing is asked of malloc, which may
-/// fail.
-func withScratch(_ body: (UnsafePointer<xentk_scratch>) -> Void) {
-  withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { strip in
-    withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { states in
-      let scratch = xentk_scratch(
-        strip: strip.baseAddress.unsafelyUnwrapped, states: states.baseAddress.unsafelyUnwrapped)
-      withUnsafePointer(to: scratch, body)
-    }
-  }
+  var job = job
+  xentk_with_workspace(
+    { workspace, context in
+      let job = context.assumingMemoryBound(to: Job.self)
+      for segment in 0..<job.pointee.plan.segments { job.pointee.run(segment: segment, workspace) }
+    }, &job)
 }

@@ -9,10 +9,11 @@ struct Plan {
   /// Whether the work is worth waking other threads for.
   let isLarge: Bool
 
-  init(_ problem: xentk_problem) {
-    rows = problem.rows
+  init(_ problem: UnsafePointer<xentk_problem>) {
+    rows = problem.pointee.rows
     // An nll touches one element a row.
-    let touched = Int(problem.operation) == XENTK_NLL ? 8 : max(problem.classes, 1)
+    let isShort = Int(problem.pointee.operation) == XENTK_NLL && problem.pointee.grad.data == nil
+    let touched = isShort ? 8 : max(problem.pointee.classes, 1)
     // Eight rows fill the lanes of a kernel's last step; a row of 16384 elements is work enough on its own.
     let batch: Int64 = 8
     let worth: Int64 = 16384

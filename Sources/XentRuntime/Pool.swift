@@ -13,7 +13,8 @@ enum Pool {
 
   /// Runs a job on as many threads as are set; false if the caller has to run it alone.
   static func run(_ job: Job) -> Bool {
-    let threads = Threads.current
+    let limit = Int64(job.problem.pointee.threads)
+    let threads = limit > 0 ? limit : Threads.current
     guard threads > 1, acquire() else { return false }
     defer { release() }
     guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else {
@@ -96,24 +97,36 @@ enum Pool {
     return next
   }
 
+  /// A thread's part in a round.
+  private struct Part {
+    let pool: UnsafeMutablePointer<xents_pool>
+    let round: Int64
+    let isWorker: Bool
+  }
+
   private static func takeSegments(_ pool: UnsafeMutablePointer<xents_pool>, round: Int64, isWorker: Bool) {
-    withScratch { scratch in
-      var seated = !isWorker
-      while true {
-        let ticket = xents_load(&pool.pointee.ticket)
-        let left = ticket & leftMask
-        guard ticket >> roundShift == round, left > 0 else { return }
-        var next = ticket - 1
-        if !seated {
-          guard (ticket >> 16) & 0xFFFF > 0 else { return }
-          next -= seat
-        }
-        guard xents_exchange(&pool.pointee.ticket, ticket, next) != 0 else { continue }
-        seated = true
-        let job = pool.pointee.job.unsafelyUnwrapped.assumingMemoryBound(to: Job.self)
-        job.pointee.run(segment: pool.pointee.segments - left, scratch: scratch)
-        _ = xents_add(&pool.pointee.finished, 1)
+    var part = Part(pool: pool, round: round, isWorker: isWorker)
+    xentk_with_workspace(
+      { workspace, part in Pool.takeSegments(part.assumingMemoryBound(to: Part.self).pointee, workspace) }, &part)
+  }
+
+  private static func takeSegments(_ part: Part, _ workspace: UnsafeMutablePointer<xentk_workspace>) {
+    let pool = part.pool
+    var seated = !part.isWorker
+    while true {
+      let ticket = xents_load(&pool.pointee.ticket)
+      let left = ticket & leftMask
+      guard ticket >> roundShift == part.round, left > 0 else { return }
+      var next = ticket - 1
+      if !seated {
+        guard (ticket >> 16) & 0xFFFF > 0 else { return }
+        next -= seat
       }
+      guard xents_exchange(&pool.pointee.ticket, ticket, next) != 0 else { continue }
+      seated = true
+      let job = pool.pointee.job.unsafelyUnwrapped.assumingMemoryBound(to: Job.self)
+      job.pointee.run(segment: pool.pointee.segments - left, workspace)
+      _ = xents_add(&pool.pointee.finished, 1)
     }
   }
 }

@@ -1,0 +1,243 @@
+// Contiguous arrays of the plain functions, and what no array may do whoever describes it: lie over another one.
+
+import CXent
+import CXentSystem
+import XentCore
+
+func size(of dtype: Int32) -> Int32 {
+  switch Int(dtype) {
+  case XENT_F64, XENT_I64, XENT_U64: 8
+  case XENT_F32, XENT_I32, XENT_U32: 4
+  case XENT_I8, XENT_U8: 1
+  default: 2
+  }
+}
+
+func isFloating(_ dtype: Int32) -> Bool { Int(dtype) >= XENT_F32 && Int(dtype) <= XENT_BF16 }
+func isInteger(_ dtype: Int32) -> Bool { Int(dtype) >= XENT_I8 && Int(dtype) <= XENT_U64 }
+
+/// How a plain array's elements are counted.
+enum Layout {
+  case matrix, perRow, perClass, scalar
+}
+
+extension Call {
+  /// Sets (rows, classes), not negative, of arrays that fit in the address space. `perRow`: there are arrays of one
+  /// element a row or a class, which have to fit even where there are no classes.
+  mutating func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
+    try notNegative("rows", rows)
+    try notNegative("classes", classes)
+    let (elements, overflow) = rows.multipliedReportingOverflow(by: classes)
+    guard !overflow, elements <= Int64.max / Int64(size(of: Int32(dtype))) else {
+      throw failure(XENT_ERR_SIZE) { text in
+        text.add("rows * classes (")
+        text.add(rows)
+        text.add(" * ")
+        text.add(classes)
+        text.add(") is too large")
+      }
+    }
+    if perRow {
+      try fits("rows", rows)
+      try fits("classes", classes)
+    }
+    problem.rows = rows
+    problem.classes = classes
+  }
+
+  private func notNegative(_ name: StaticString, _ size: Int64) throws(Failure) {
+    guard size >= 0 else { throw failure(XENT_ERR_SIZE) { $0.add(name, size, ", must not be negative") } }
+  }
+
+  func fits(_ name: StaticString, _ size: Int64) throws(Failure) {
+    guard size <= Int64.max / 8 else { throw failure(XENT_ERR_SIZE) { $0.add(name, size, ", too large") } }
+  }
+
+  /// A contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
+  func array(
+    _ name: StaticString, _ start: UnsafeRawPointer?, _ dtype: Int, _ layout: Layout, mayBeNull: Bool = false
+  ) throws(Failure) -> xentk_array {
+    let (rows, classes) = (problem.rows, problem.classes)
+    let count =
+      switch layout {
+      case .matrix: rows * classes
+      case .perRow: rows
+      case .perClass: classes
+      case .scalar: Int64(1)
+      }
+    guard start != nil || count == 0 || mayBeNull else { throw isNull(name) }
+    var array = xentk_array()
+    array.data = UnsafeMutableRawPointer(mutating: start)
+    array.dtype = Int32(dtype)
+    array.size = size(of: array.dtype)
+    array.classes = layout == .matrix || layout == .perClass ? classes : 1
+    array.outer_stride = layout == .matrix ? classes : layout == .perRow ? 1 : 0
+    array.class_stride = layout == .matrix || layout == .perClass ? 1 : 0
+    return array
+  }
+
+  func isNull(_ name: StaticString) -> Failure {
+    failure(XENT_ERR_NULL) { text in
+      text.add(name)
+      text.add(" is NULL")
+    }
+  }
+
+  /// No output overlaps another array, except in place: exactly the same elements, where that may be.
+  mutating func checkOverlaps(_ scalars: Scalars? = nil) throws(Failure) {
+    let inputs = xentk_inputs(&problem)
+    let outputs = xentk_outputs(&problem)
+    for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil {
+      let output = Extent(outputName(o), outputs[o], problem)
+      for i in 0..<Int(XENTK_INPUTS) where inputs[i].data != nil {
+        if mayBeInPlace(o, i) && Self.isSame(outputs[o], inputs[i]) { continue }
+        try apart(output, Extent(inputName(i), inputs[i], problem))
+      }
+      for other in 0..<o where outputs[other].data != nil {
+        try apart(output, Extent(outputName(other), outputs[other], problem))
+      }
+    }
+    guard let scalars else { return }
+    for s in 0..<Scalars.count {
+      let scalar = scalars[s]
+      guard scalar.low < scalar.high else { continue }
+      for i in 0..<Int(XENTK_INPUTS) where inputs[i].data != nil {
+        try apart(scalar, Extent(inputName(i), inputs[i], problem))
+      }
+      for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil {
+        try apart(scalar, Extent(outputName(o), outputs[o], problem))
+      }
+      for other in 0..<s { try apart(scalar, scalars[other]) }
+    }
+  }
+
+  private func apart(_ output: Extent, _ other: Extent) throws(Failure) {
+    if output.touches(other) { throw overlap(output, other) }
+  }
+
+  private func overlap(_ output: Extent, _ other: Extent) -> Failure {
+    failure(XENT_ERR_OVERLAP) { text in
+      text.add(output.name)
+      text.add(" overlaps ")
+      text.add(other.name)
+    }
+  }
+
+  /// What has the logits' shape may be in their place; a gradient that is made of two, in place of either.
+  private func mayBeInPlace(_ output: Int, _ input: Int) -> Bool {
+    switch Int(problem.operation) {
+    case XENTK_ROWS: output < 3 && input == 0
+    case XENTK_BINARY, XENTK_DIVERGENCE: output == 0 && input == 0
+    case XENTK_SOFTMAX_GRAD: output == 0 && input < 2
+    default: false
+    }
+  }
+
+  private static func isSame(_ a: xentk_array, _ b: xentk_array) -> Bool {
+    a.data == b.data && a.dtype == b.dtype && a.outer_stride == b.outer_stride && a.class_stride == b.class_stride
+      && a.inner_stride == b.inner_stride
+  }
+
+  func inputName(_ i: Int) -> StaticString {
+    switch i {
+    case 0: inputName
+    case 1: secondName
+    case 2: "targets"
+    case 3: "target_probs"
+    case 4: "weight"
+    case 5: "pos_weight"
+    case 6: "row_mask"
+    case 7: "class_mask"
+    case 8: gradLossName
+    default: "gather"
+    }
+  }
+
+  func outputName(_ o: Int) -> StaticString {
+    switch o {
+    case 0: gradName
+    case 1: "probs"
+    case 2: "log_probs"
+    case 3: rowLossName
+    case 4: "lse"
+    case 5: "entropy"
+    case 6: "max_logit"
+    case 7: "target_log_prob"
+    case 8: "z_loss"
+    case 9: "argmax"
+    case 10: "target_rank"
+    case 11: "top_indices"
+    case 12: "top_log_probs"
+    default: "gathered"
+    }
+  }
+}
+
+/// The outputs of one element.
+struct Scalars {
+  var loss, correct, rowsCounted, lossSum, weightSum: Extent
+
+  static var count: Int { 5 }
+
+  subscript(_ i: Int) -> Extent {
+    switch i {
+    case 0: loss
+    case 1: correct
+    case 2: rowsCounted
+    case 3: lossSum
+    default: weightSum
+    }
+  }
+}
+
+/// The memory from an array's first byte to its last.
+struct Extent {
+  let name: StaticString
+  let low, high: UInt
+  /// Bytes from one outer index to the next, and from the first to the last byte of one of them.
+  private let period, width: UInt
+
+  init(_ name: StaticString, _ array: xentk_array, _ problem: xentk_problem) {
+    let outer = problem.inner == 0 ? 0 : problem.rows / problem.inner
+    self.init(name, array, outer, array.classes, problem.inner)
+  }
+
+  init(_ name: StaticString, _ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
+    self.name = name
+    guard let data = array.data, outer > 0, classes > 0, inner > 0 else {
+      (low, high, period, width) = (0, 0, 0, 0)
+      return
+    }
+    var below: Int64 = 0
+    var above = Int64(array.size)
+    var across = Int64(array.size)
+    func reach(_ count: Int64, _ stride: Int64) -> Int64 {
+      let bytes = (count - 1) * stride * Int64(array.size)
+      if bytes < 0 { below += bytes } else { above += bytes }
+      return bytes.magnitude > 0 ? Int64(bytes.magnitude) : 0
+    }
+    across += reach(classes, array.class_stride) + reach(inner, array.inner_stride)
+    _ = reach(outer, array.outer_stride)
+    let start = UInt(bitPattern: data)
+    low = start &+ UInt(bitPattern: Int(below))
+    high = start &+ UInt(bitPattern: Int(above))
+    period = UInt(array.outer_stride.magnitude) &* UInt(array.size)
+    width = UInt(across)
+  }
+
+  init(_ name: StaticString, _ data: UnsafeRawPointer?, bytes: Int) {
+    self.name = name
+    low = data == nil ? 0 : UInt(bitPattern: data)
+    high = data == nil ? 0 : low + UInt(bytes)
+    (period, width) = (0, 0)
+  }
+
+  /// Whether the two may have a byte in common. Two column slices of one wider array do not: with one period, and each
+  /// narrower than it, they lie side by side in every row.
+  func touches(_ other: Extent) -> Bool {
+    guard low < high, other.low < other.high, low < other.high, other.low < high else { return false }
+    guard period > 0, period == other.period, width < period, other.width < period else { return true }
+    let offset = (other.low % period + period - low % period) % period
+    return !(offset >= width && offset + other.width <= period)
+  }
+}

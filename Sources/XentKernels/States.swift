@@ -1,0 +1,140 @@
+// All that one pass over a row is to find out, for a chunk of it and, merged, for the whole.
+
+import CXent
+import CXentSystem
+
+/// Which states the outputs of a call are made of. Each output is always made of the same one, so that its bits do not
+/// depend on what else is asked for; a chunk in L1 is summed once for each of them.
+struct Wanted {
+  /// Everything in the sum: probabilities.
+  var total = false
+  /// The target's term kept out: its loss and gradient.
+  var target = false
+  /// The largest kept out: lse, log-probabilities, entropy, soft targets.
+  var largest = false
+  /// Sums beside the exponentials'.
+  var entropy = false, distance = false, rank = false
+
+  @inline(__always) var sums: Bool { entropy || distance || rank }
+}
+
+struct States {
+  var total = RowState.nothing
+  var target = RowState.nothing
+  var largest = RowState.nothing
+  var sums = Sums()
+
+  /// Both parts, `a` the one to the left.
+  @inline(never) static func merge(_ a: States, _ b: States, _ wanted: Wanted) -> States {
+    var both = States()
+    if wanted.total { both.total = a.total + b.total }
+    if wanted.target { both.target = a.target + b.target }
+    if wanted.largest { both.largest = a.largest + b.largest }
+    if wanted.sums { both.sums = a.sums + b.sums }
+    return both
+  }
+}
+
+/// A row, as it is passed over.
+struct Reading {
+  let source: Source
+  let wanted: Wanted
+  let coefficients: Coefficients
+  /// The target where it is an index, −1 elsewhere, and its logit.
+  let target: Int
+  let targetLogit: Double
+  /// Where the largest logits are wanted.
+  let top: Top?
+
+  @inline(__always) private func chunkStates<E: Element>(_ x: UnsafePointer<E>, _ first: Int, _ count: Int) -> States {
+    let stage = Stage<E>(source.rows.workspace)
+    var states = States()
+    if wanted.total { states.total = RowState(x, count, from: first, keeping: .none, stage) }
+    if wanted.target { states.target = RowState(x, count, from: first, keeping: .element(target), stage) }
+    if wanted.largest { states.largest = RowState(x, count, from: first, keeping: .largest, stage) }
+    return states
+  }
+
+  @inline(never) private func states(_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> States {
+    var states =
+      source.rows.isWide
+      ? chunkStates(elements.assumingMemoryBound(to: Double.self), first, count)
+      : chunkStates(elements.assumingMemoryBound(to: Float.self), first, count)
+    if wanted.sums { states.sums = sums(elements, first, count, largest: states.largest.kept) }
+    if let top { source.rows.forEachStrip(of: elements, first, count) { top.add($0, $1, $2) } }
+    return states
+  }
+
+  /// The states of the row: its chunks', merged as a binary tree over their numbers. A subtree's states depend on its
+  /// chunks alone, so that a part of the row that is a subtree, wherever it is computed, gives the same bits.
+  @inline(never) func states() -> States {
+    let classes = source.rows.classes
+    if classes <= chunk { return classes == 0 ? States() : states(source.elements(0, classes), 0, classes) }
+    // The subtrees that are complete so far, as in the binary digits of the number of chunks: a chunk that makes a 1 of
+    // a 0 is pushed, one that carries merges what it carries over.
+    let complete = xentk_states(source.rows.workspace).assumingMemoryBound(to: States.self)
+    var depth = 0
+    var number = 0
+    source.forEachChunk { elements, first, count in
+      var merged = states(elements, first, count)
+      number &+= 1
+      var digits = number
+      while digits & 1 == 0 || depth == Self.depth {
+        depth &-= 1
+        merged = States.merge(complete[depth], merged, wanted)
+        digits &>>= 1
+      }
+      complete[depth] = merged
+      depth &+= 1
+    }
+    var all = complete[depth &- 1]
+    while depth > 1 {
+      depth &-= 1
+      all = States.merge(complete[depth &- 1], all, wanted)
+    }
+    return all
+  }
+
+  /// Levels of the tree, all that fits: enough for 2^21 chunks, 2^32 classes. That of a longer row is lopsided, and
+  /// fixed no less.
+  @inline(__always) static var depth: Int { 21 }
+}
+
+extension Stage {
+  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
+    self.init(elements: UnsafeMutableRawPointer(xentk_strip(workspace, 0)).assumingMemoryBound(to: E.self))
+  }
+}
+
+extension Rows {
+  /// Calls `body` with up to 64 elements of a chunk at a time, in f64 and filled up to whole steps with −inf.
+  @inline(__always) func forEachStrip(
+    of elements: UnsafeRawPointer, _ first: Int, _ count: Int,
+    _ body: (_ x: UnsafePointer<Double>, _ first: Int, _ count: Int) -> Void
+  ) {
+    var done = 0
+    while done < count {
+      let n = min(strip, count &- done)
+      body(widened(elements, done, n), first &+ done, n)
+      done &+= n
+    }
+  }
+
+  @inline(never) private func widened(_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> UnsafePointer<Double>
+  {
+    let x = xentk_strip(workspace, 1)
+    if isWide {
+      let p = elements.assumingMemoryBound(to: Double.self) + first
+      forEachStep(count) { i, n in Double.store(Double.load(p + i, n), x + i) }
+    } else {
+      let p = elements.assumingMemoryBound(to: Float.self) + first
+      forEachStep(count) { i, n in Double.store(Doubles(Float.load(p + i, n)), x + i) }
+    }
+    var i = count
+    while i < wholeSteps(count) {
+      x[i] = -.infinity
+      i &+= 1
+    }
+    return UnsafePointer(x)
+  }
+}

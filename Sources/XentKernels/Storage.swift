@@ -1,0 +1,175 @@
+// What lies in a tensor: numbers of any dtype, with any stride, in and out of the registers' own types.
+
+import CXent
+import CXentSystem
+
+/// Where a row begins in every tensor of a call.
+struct Position {
+  let outer, inner: Int
+}
+
+extension xentk_array {
+  @inline(__always) var isGiven: Bool { data != nil }
+
+  @inline(__always) func address(_ row: Position, _ c: Int = 0) -> UnsafeMutableRawPointer {
+    let elements = row.outer &* Int(outer_stride) &+ row.inner &* Int(inner_stride) &+ c &* Int(class_stride)
+    return data.unsafelyUnwrapped + elements &* Int(size)
+  }
+
+  /// A floating element, or an unsigned byte.
+  @inline(never) func number(_ row: Position, _ c: Int = 0) -> Double { floating(address(row, c), dtype) }
+
+  /// An element of an integer dtype; the door has refused what int64 cannot hold.
+  @inline(never) func integer(_ row: Position, _ c: Int = 0) -> Int {
+    let p = UnsafeRawPointer(address(row, c))
+    switch Int(dtype) {
+    case XENT_I64, XENT_U64: return p.loadUnaligned(as: Int.self)
+    case XENT_I32: return Int(p.loadUnaligned(as: Int32.self))
+    case XENT_U32: return Int(p.loadUnaligned(as: UInt32.self))
+    case XENT_I16: return Int(p.loadUnaligned(as: Int16.self))
+    case XENT_U16: return Int(p.loadUnaligned(as: UInt16.self))
+    case XENT_I8: return Int(p.loadUnaligned(as: Int8.self))
+    default: return Int(p.loadUnaligned(as: UInt8.self))
+    }
+  }
+
+  /// Stores a loss or a statistic, where it is wanted.
+  @inline(never) func store(_ value: Double, _ row: Position, _ c: Int = 0) {
+    guard isGiven else { return }
+    let p = address(row, c)
+    if Int(dtype) == XENT_F64 {
+      p.storeBytes(of: value, as: Double.self)
+    } else {
+      p.storeBytes(of: Float(value), as: Float.self)
+    }
+  }
+
+  /// Stores a class or a rank, where it is wanted.
+  @inline(never) func store(_ value: Int, _ row: Position, _ c: Int = 0) {
+    guard isGiven else { return }
+    let p = address(row, c)
+    if Int(dtype) == XENT_I64 {
+      p.storeBytes(of: value, as: Int.self)
+    } else {
+      p.storeBytes(of: Int32(truncatingIfNeeded: value), as: Int32.self)
+    }
+  }
+}
+
+@inline(__always) private func floating(_ p: UnsafeRawPointer, _ dtype: Int32) -> Double {
+  switch Int(dtype) {
+  case XENT_F32: return Double(p.loadUnaligned(as: Float.self))
+  case XENT_F64: return p.loadUnaligned(as: Double.self)
+  case XENT_U8: return Double(p.loadUnaligned(as: UInt8.self))
+  default:
+    let bits = Lanes<UInt16>(repeating: p.loadUnaligned(as: UInt16.self))
+    return Double((Int(dtype) == XENT_F16 ? fromHalf(bits) : fromBrain(bits))[0])
+  }
+}
+
+/// Eight bfloat16, exactly.
+@inline(__always) func fromBrain(_ v: SIMD8<UInt16>) -> Lanes<Float> {
+  unsafeBitCast(SIMD8<UInt32>(truncatingIfNeeded: v) &<< 16, to: Lanes<Float>.self)
+}
+
+/// Eight half-precision numbers, exactly: moved to f32's place their exponents are 112 too small, and so are those of
+/// subnormals, which the multiplication makes normal.
+@inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> Lanes<Float> {
+  let wide = SIMD8<Int32>(truncatingIfNeeded: v)
+  let magnitude = (wide & 0x7FFF) &<< 13
+  var bits = unsafeBitCast(unsafeBitCast(magnitude, to: Lanes<Float>.self) * 0x1p112, to: SIMD8<Int32>.self)
+  bits.replace(with: magnitude | 0x7F80_0000, where: magnitude .>= 0x0F80_0000)  // infinities and NaN
+  return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: Lanes<Float>.self)
+}
+
+/// Eight bfloat16, rounded to nearest, ties to even.
+@inline(__always) func toBrain(_ v: Lanes<Float>) -> SIMD8<UInt16> {
+  let bits = unsafeBitCast(v, to: SIMD8<UInt32>.self)
+  var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
+  rounded.replace(with: (bits &>> 16) | 0x40, where: v .!= v)
+  return SIMD8<UInt16>(truncatingIfNeeded: rounded)
+}
+
+/// Eight half-precision numbers, rounded to nearest, ties to even.
+@inline(__always) func toHalf(_ v: Lanes<Float>) -> SIMD8<UInt16> {
+  let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
+  let magnitude = bits & 0x7FFF_FFFF
+  var result = (magnitude &+ 0xFFF &+ ((magnitude &>> 13) & 1) &- (112 &<< 23)) &>> 13
+  // Below 2^-14 the addition rounds to a multiple of 2^-24, which is what a subnormal counts.
+  let counted = unsafeBitCast(unsafeBitCast(magnitude, to: Lanes<Float>.self) + 0.5, to: SIMD8<Int32>.self)
+  result.replace(with: counted &- 0x3F00_0000, where: magnitude .< 0x3880_0000)
+  result.replace(with: 0x7C00, where: magnitude .>= 0x477F_F000)  // 65520 and more
+  result.replace(with: 0x7E00, where: magnitude .> 0x7F80_0000)
+  return SIMD8<UInt16>(truncatingIfNeeded: result | ((bits &>> 16) & 0x8000))
+}
+
+extension Element {
+  /// Fetches `count` elements of a dtype, `stride` elements apart.
+  @inline(never) static func gather(
+    _ p: UnsafeRawPointer, _ dtype: Int32, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>
+  ) {
+    var i = 0
+    if stride == 1 && Int(dtype) != XENT_U8 {
+      while i &+ step <= count {
+        switch Int(dtype) {
+        case XENT_F32: store(from((p + 4 &* i).loadUnaligned(as: Lanes<Float>.self)), out + i)
+        case XENT_F64: store(rounded((p + 8 &* i).loadUnaligned(as: Doubles.self)), out + i)
+        case XENT_F16: store(from(fromHalf((p + 2 &* i).loadUnaligned(as: SIMD8<UInt16>.self))), out + i)
+        default: store(from(fromBrain((p + 2 &* i).loadUnaligned(as: SIMD8<UInt16>.self))), out + i)
+        }
+        i &+= step
+      }
+    }
+    if Int(dtype) == XENT_F32 {
+      let p = p.assumingMemoryBound(to: Float.self)
+      while i < count {
+        out[i] = from(p[i &* stride])
+        i &+= 1
+      }
+    }
+    let bytes = stride &* (Int(dtype) == XENT_F64 ? 8 : Int(dtype) == XENT_U8 ? 1 : 2)
+    while i < count {
+      out[i] = Self(rounding: floating(p + i &* bytes, dtype))
+      i &+= 1
+    }
+  }
+
+  /// Puts `count` elements into a tensor, rounded to its dtype.
+  @inline(never) static func scatter(
+    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int32, stride: Int
+  ) {
+    var i = 0
+    switch Int(dtype) {
+    case XENT_F32:
+      let p = p.assumingMemoryBound(to: Float.self)
+      while i < count {
+        p[i &* stride] = Float(source[i].widened)
+        i &+= 1
+      }
+    case XENT_F64:
+      let p = p.assumingMemoryBound(to: Double.self)
+      while i < count {
+        p[i &* stride] = source[i].widened
+        i &+= 1
+      }
+    default:
+      let isHalf = Int(dtype) == XENT_F16
+      let p = p.assumingMemoryBound(to: UInt16.self)
+      while i < count {
+        let n = min(step, count &- i)
+        let v = narrowed(load(source + i, n))
+        let bits = isHalf ? toHalf(v) : toBrain(v)
+        if n == step && stride == 1 {
+          UnsafeMutableRawPointer(p + i).storeBytes(of: bits, as: SIMD8<UInt16>.self)
+        } else {
+          var lane = 0
+          while lane < n {
+            p[(i &+ lane) &* stride] = bits[lane]
+            lane &+= 1
+          }
+        }
+        i &+= n
+      }
+    }
+  }
+}
