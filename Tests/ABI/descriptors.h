@@ -74,7 +74,7 @@ typedef struct {
 } tensor_spec;
 
 typedef struct {
-  const char *name, *label, *logits, *targets; /* targets NULL: there is no such argument */
+  const char *function, *label, *logits, *targets; /* targets NULL: there is no such argument */
   extent targets_extent;
   content targets_content;
 } form_spec;
@@ -171,6 +171,8 @@ void place_at(xent_tensor *t, void *lowest);
  * byte is UNTOUCHED. */
 void move_tensor(call *c, tensor t, const layout *l);
 enum { UNTOUCHED = 0x5C };
+/* Gives tensor t another dtype, and contiguous memory; the values of an input go along. */
+void retype_tensor(call *c, tensor t, xent_dtype type);
 /* Whether the bytes that are no elements still are. */
 bool is_rest_untouched(const call *c, tensor t);
 

@@ -120,21 +120,42 @@ void place_at(xent_tensor *t, void *lowest) {
 
 enum { MARGIN = 64 };
 
-void move_tensor(call *c, tensor t, const layout *l) {
-  xent_tensor old = c->tensors[t], *moved = &c->tensors[t];
-  *moved = in_layout(&old, l);
-  size_t bytes = (size_t)span_bytes(moved) + 2 * MARGIN;
+/* Fresh memory; gives back the old block. */
+static void *reserve(call *c, tensor t) {
+  void *old = c->blocks[t];
+  size_t bytes = (size_t)span_bytes(&c->tensors[t]) + 2 * MARGIN;
   char *block = malloc(bytes);
   if (!block) {
     fprintf(stderr, "out of memory\n");
     exit(3);
   }
   memset(block, UNTOUCHED, bytes);
-  place_at(moved, block + MARGIN);
-  if (old.data && !is_output(t)) copy_elements(moved, &old);
-  free(c->blocks[t]);
+  place_at(&c->tensors[t], block + MARGIN);
   c->blocks[t] = block;
   c->block_bytes[t] = bytes;
+  return old;
+}
+
+void move_tensor(call *c, tensor t, const layout *l) {
+  xent_tensor before = c->tensors[t];
+  c->tensors[t] = in_layout(&before, l);
+  void *old = reserve(c, t);
+  if (before.data && !is_output(t)) copy_elements(&c->tensors[t], &before);
+  free(old);
+}
+
+void retype_tensor(call *c, tensor t, xent_dtype type) {
+  xent_tensor before = c->tensors[t], *now = &c->tensors[t];
+  *now = in_layout(&before, &layouts[0]);
+  now->dtype = type;
+  void *old = reserve(c, t);
+  for (int64_t n = 0; n < tensor_count(now) && !is_output(t); n++) {
+    int64_t o = n / (now->classes * now->inner), j = n / now->inner % now->classes, i = n % now->inner;
+    if (is_floating(type)) store_element(now, o, j, i, load_element(&before, o, j, i));
+    else if (is_floating(before.dtype)) store_integer(now, o, j, i, (int64_t)load_element(&before, o, j, i));
+    else store_integer(now, o, j, i, load_integer(&before, o, j, i));
+  }
+  free(old);
 }
 
 bool is_rest_untouched(const call *c, tensor t) {
