@@ -123,9 +123,15 @@ XENTK_INLINE void xentk_accumulate(xentk_loss *_Nonnull sum, double value, doubl
 
 /* Rows are worked on in at most this many runs, whatever the number of threads; their losses are added in order. */
 enum { XENTK_SEGMENTS = 128 };
-typedef struct xentk_losses {
-  xentk_loss of[XENTK_SEGMENTS];
-} xentk_losses;
+
+/* Calls body with the losses of `segments` runs, all 0, on this thread's stack. */
+XENTK_INLINE void xentk_with_losses(int64_t segments,
+                                    void (*_Nonnull body)(xentk_loss *_Nonnull, void *_Nonnull),
+                                    void *_Nonnull context) {
+  xentk_loss losses[XENTK_SEGMENTS];
+  for (int64_t segment = 0; segment < segments; segment++) losses[segment] = (xentk_loss){0};
+  body(losses, context);
+}
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
 enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 8192 };

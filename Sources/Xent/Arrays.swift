@@ -4,7 +4,7 @@ import CXent
 import CXentSystem
 import XentCore
 
-func size(of dtype: Int32) -> Int32 {
+@inline(never) func size(of dtype: Int32) -> Int32 {
   switch Int(dtype) {
   case XENT_F64, XENT_I64, XENT_U64: 8
   case XENT_F32, XENT_I32, XENT_U32: 4
@@ -24,7 +24,8 @@ enum Layout {
 extension Call {
   /// Sets (rows, classes), not negative, of arrays that fit in the address space. `perRow`: there are arrays of one
   /// element a row or a class, which have to fit even where there are no classes.
-  mutating func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
+  @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure)
+  {
     try notNegative("rows", rows)
     try notNegative("classes", classes)
     let (elements, overflow) = rows.multipliedReportingOverflow(by: classes)
@@ -41,8 +42,8 @@ extension Call {
       try fits("rows", rows)
       try fits("classes", classes)
     }
-    problem.rows = rows
-    problem.classes = classes
+    problem.pointee.rows = rows
+    problem.pointee.classes = classes
   }
 
   private func notNegative(_ name: StaticString, _ size: Int64) throws(Failure) {
@@ -54,10 +55,10 @@ extension Call {
   }
 
   /// A contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
-  func array(
+  @inline(never) func array(
     _ name: StaticString, _ start: UnsafeRawPointer?, _ dtype: Int, _ layout: Layout, mayBeNull: Bool = false
   ) throws(Failure) -> xentk_array {
-    let (rows, classes) = (problem.rows, problem.classes)
+    let (rows, classes) = (problem.pointee.rows, problem.pointee.classes)
     let count =
       switch layout {
       case .matrix: rows * classes
@@ -84,9 +85,9 @@ extension Call {
   }
 
   /// No output overlaps another array, except in place: exactly the same elements, where that may be.
-  mutating func checkOverlaps(_ scalars: Scalars? = nil) throws(Failure) {
-    let inputs = xentk_inputs(&problem)
-    let outputs = xentk_outputs(&problem)
+  @inline(never) func checkOverlaps(_ scalars: Scalars? = nil) throws(Failure) {
+    let inputs = xentk_inputs(problem)
+    let outputs = xentk_outputs(problem)
     for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil {
       let output = Extent(outputName(o), outputs[o], problem)
       for i in 0..<Int(XENTK_INPUTS) where inputs[i].data != nil {
@@ -111,11 +112,11 @@ extension Call {
     }
   }
 
-  private func apart(_ output: Extent, _ other: Extent) throws(Failure) {
+  @inline(never) private func apart(_ output: Extent, _ other: Extent) throws(Failure) {
     if output.touches(other) { throw overlap(output, other) }
   }
 
-  private func overlap(_ output: Extent, _ other: Extent) -> Failure {
+  @inline(never) private func overlap(_ output: Extent, _ other: Extent) -> Failure {
     failure(XENT_ERR_OVERLAP) { text in
       text.add(output.name)
       text.add(" overlaps ")
@@ -125,7 +126,7 @@ extension Call {
 
   /// What has the logits' shape may be in their place; a gradient that is made of two, in place of either.
   private func mayBeInPlace(_ output: Int, _ input: Int) -> Bool {
-    switch Int(problem.operation) {
+    switch Int(problem.pointee.operation) {
     case XENTK_ROWS: output < 3 && input == 0
     case XENTK_BINARY, XENTK_DIVERGENCE: output == 0 && input == 0
     case XENTK_SOFTMAX_GRAD: output == 0 && input < 2
@@ -133,12 +134,12 @@ extension Call {
     }
   }
 
-  private static func isSame(_ a: xentk_array, _ b: xentk_array) -> Bool {
+  @inline(never) private static func isSame(_ a: xentk_array, _ b: xentk_array) -> Bool {
     a.data == b.data && a.dtype == b.dtype && a.outer_stride == b.outer_stride && a.class_stride == b.class_stride
       && a.inner_stride == b.inner_stride
   }
 
-  func inputName(_ i: Int) -> StaticString {
+  @inline(never) func inputName(_ i: Int) -> StaticString {
     switch i {
     case 0: inputName
     case 1: secondName
@@ -153,7 +154,7 @@ extension Call {
     }
   }
 
-  func outputName(_ o: Int) -> StaticString {
+  @inline(never) func outputName(_ o: Int) -> StaticString {
     switch o {
     case 0: gradName
     case 1: "probs"
@@ -197,12 +198,12 @@ struct Extent {
   /// Bytes from one outer index to the next, and from the first to the last byte of one of them.
   private let period, width: UInt
 
-  init(_ name: StaticString, _ array: xentk_array, _ problem: xentk_problem) {
-    let outer = problem.inner == 0 ? 0 : problem.rows / problem.inner
-    self.init(name, array, outer, array.classes, problem.inner)
+  init(_ name: StaticString, _ array: xentk_array, _ problem: UnsafePointer<xentk_problem>) {
+    let outer = problem.pointee.inner == 0 ? 0 : problem.pointee.rows / problem.pointee.inner
+    self.init(name, array, outer, array.classes, problem.pointee.inner)
   }
 
-  init(_ name: StaticString, _ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
+  @inline(never) init(_ name: StaticString, _ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
     self.name = name
     guard let data = array.data, outer > 0, classes > 0, inner > 0 else {
       (low, high, period, width) = (0, 0, 0, 0)
@@ -234,7 +235,7 @@ struct Extent {
 
   /// Whether the two may have a byte in common. Two column slices of one wider array do not: with one period, and each
   /// narrower than it, they lie side by side in every row.
-  func touches(_ other: Extent) -> Bool {
+  @inline(never) func touches(_ other: Extent) -> Bool {
     guard low < high, other.low < other.high, low < other.high, other.low < high else { return false }
     guard period > 0, period == other.period, width < period, other.width < period else { return true }
     let offset = (other.low % period + period - low % period) % period

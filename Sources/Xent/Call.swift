@@ -15,32 +15,46 @@ struct Call {
   var gradName: StaticString = "grad_logits"
   var rowLossName: StaticString = "row_loss"
   var gradLossName: StaticString = "grad_loss"
-  var problem = xentk_problem()
+  /// In one place from the first check to the last kernel: it is large.
+  let problem: UnsafeMutablePointer<xentk_problem>
 
-  init(_ function: StaticString, _ operation: Int) {
+  fileprivate init(_ function: StaticString, _ operation: Int, _ problem: UnsafeMutablePointer<xentk_problem>) {
     self.function = function
-    problem.operation = xentk_operation(operation)
-    problem.inner = 1
-    problem.ignore_index = Int64(XENT_IGNORE_INDEX)
-    problem.temperature = 1
-    problem.divisor_hi = 1
+    self.problem = problem
+    problem.pointee.operation = xentk_operation(operation)
+    problem.pointee.inner = 1
+    problem.pointee.ignore_index = Int64(XENT_IGNORE_INDEX)
+    problem.pointee.temperature = 1
+    problem.pointee.divisor_hi = 1
   }
 
   func failure(_ status: Int, _ compose: (inout Detail) -> Void) -> Failure {
     Failure(status, in: function, compose)
   }
 
-  var isF64: Bool { Int(problem.input.dtype) == XENT_F64 }
+  var isF64: Bool { Int(problem.pointee.input.dtype) == XENT_F64 }
   /// The dtype of losses.
   var real: Int { isF64 ? XENT_F64 : XENT_F32 }
-  var outer: Int64 { problem.inner == 0 ? 0 : problem.rows / problem.inner }
+  var outer: Int64 { problem.pointee.inner == 0 ? 0 : problem.pointee.rows / problem.pointee.inner }
 
-  mutating func run() -> xentk_loss {
-    let isScaled = problem.temperature != 1 || problem.softcap != 0
-    let hasRows = Int(problem.operation) != XENTK_BINARY && Int(problem.operation) != XENTK_SOFTMAX_GRAD
-    if problem.classes == 0 && !hasRows { return xentk_loss() }  // there may be INT64_MAX rows of nothing
-    problem.is_wide = isF64 || isScaled || Int(problem.operation) == XENTK_DIVERGENCE ? 1 : 0
-    return execute(&problem)
+  @inline(never) func run() -> xentk_loss {
+    let isScaled = problem.pointee.temperature != 1 || problem.pointee.softcap != 0
+    let hasRows = Int(problem.pointee.operation) != XENTK_BINARY && Int(problem.pointee.operation) != XENTK_SOFTMAX_GRAD
+    if problem.pointee.classes == 0 && !hasRows { return xentk_loss() }  // there may be INT64_MAX rows of nothing
+    problem.pointee.is_wide = isF64 || isScaled || Int(problem.pointee.operation) == XENTK_DIVERGENCE ? 1 : 0
+    return execute(problem)
+  }
+}
+
+/// Runs the body of a function with rows, as `status` does.
+@inline(__always) func door(
+  _ function: StaticString, _ operation: Int, _ error: UnsafeMutablePointer<xent_error>? = nil,
+  _ body: (inout Call) throws(Failure) -> Void
+) -> xent_status {
+  var problem = xentk_problem()
+  return withUnsafeMutablePointer(to: &problem) { problem in
+    var call = Call(function, operation, problem)
+    return status(error) { () throws(Failure) in try body(&call) }
   }
 }
 
@@ -61,7 +75,7 @@ func status(_ error: UnsafeMutablePointer<xent_error>? = nil, _ body: () throws(
 }
 
 /// Writes as much of an xent_error as the caller's has room for.
-private func describe(_ failure: Failure?, in error: UnsafeMutablePointer<xent_error>?) {
+@inline(never) private func describe(_ failure: Failure?, in error: UnsafeMutablePointer<xent_error>?) {
   guard let error else { return }
   var full = xent_error()
   full.struct_size = error.pointee.struct_size

@@ -7,8 +7,7 @@ public func xent_softmax(
   _ logits: UnsafePointer<xent_tensor>?, _ options: UnsafePointer<xent_options>?,
   _ outputs: UnsafePointer<xent_outputs>?, _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call("xent_softmax", XENTK_ROWS)
+  door("xent_softmax", XENTK_ROWS, error) { call throws(Failure) in
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let sizes = try call.setInput(logits)
@@ -24,8 +23,7 @@ public func xent_cross_entropy(
   _ options: UnsafePointer<xent_options>?, _ outputs: UnsafePointer<xent_outputs>?,
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call("xent_cross_entropy", XENTK_ROWS)
+  door("xent_cross_entropy", XENTK_ROWS, error) { call throws(Failure) in
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let sizes = try call.setInput(logits)
@@ -38,22 +36,22 @@ public func xent_cross_entropy(
 
 extension Call {
   /// Sets the targets, of whichever kind they are.
-  fileprivate mutating func setTargets(
+  fileprivate func setTargets(
     _ targets: UnsafePointer<xent_tensor>?, _ options: xent_options, _ sizes: Sizes
   ) throws(Failure) -> Column {
     guard let targets else { throw isNull("targets") }
     let given = try read("targets", targets, xent_tensor())
     if isFloating(given.dtype) {
-      problem.target_kind = Int32(XENTK_PROBABILITIES)
-      problem.targets = try tensor("targets", targets, .floating, sizes)?.array ?? xentk_array()
+      problem.pointee.target_kind = Int32(XENTK_PROBABILITIES)
+      problem.pointee.targets = try tensor("targets", targets, .floating, sizes)?.array ?? xentk_array()
       return .probabilities
     }
     let isSparse = options.target_probs != nil
     let entries = Sizes(outer: sizes.outer, classes: isSparse ? given.classes : 1, inner: sizes.inner)
-    problem.target_kind = Int32(isSparse ? XENTK_SPARSE : XENTK_INDEX)
-    problem.targets = try tensor("targets", targets, .integer, entries)?.array ?? xentk_array()
+    problem.pointee.target_kind = Int32(isSparse ? XENTK_SPARSE : XENTK_INDEX)
+    problem.pointee.targets = try tensor("targets", targets, .integer, entries)?.array ?? xentk_array()
     guard isSparse else { return .index }
-    problem.target_probs =
+    problem.pointee.target_probs =
       try tensor("target_probs", options.target_probs, .floating, entries)?.array ?? xentk_array()
     return .sparse
   }

@@ -27,20 +27,20 @@ enum Column {
 
 extension Call {
   /// Sets the input, and with it the shape and the dtype of everything.
-  mutating func setInput(_ pointer: UnsafePointer<xent_tensor>?, mayBeNull: Bool = false) throws(Failure) -> Sizes {
+  func setInput(_ pointer: UnsafePointer<xent_tensor>?, mayBeNull: Bool = false) throws(Failure) -> Sizes {
     guard let input = try tensor(inputName, pointer, .logits, nil, mayBeNull: mayBeNull) else {
       throw isNull(inputName)
     }
-    problem.input = input.array
-    problem.rows = input.sizes.outer * input.sizes.inner
-    problem.classes = input.sizes.classes
-    problem.inner = max(input.sizes.inner, 1)
+    problem.pointee.input = input.array
+    problem.pointee.rows = input.sizes.outer * input.sizes.inner
+    problem.pointee.classes = input.sizes.classes
+    problem.pointee.inner = max(input.sizes.inner, 1)
     return input.sizes
   }
 
   // ---- Options ------------------------------------------------------------------------------------------------------
 
-  private func unsupported(_ name: StaticString, _ other: StaticString) -> Failure {
+  @inline(never) private func unsupported(_ name: StaticString, _ other: StaticString) -> Failure {
     failure(XENT_ERR_UNSUPPORTED) { text in
       text.add(name)
       text.add(" and ")
@@ -49,20 +49,26 @@ extension Call {
     }
   }
 
-  private func need(_ isSupported: Bool, _ isAsked: Bool, _ name: StaticString, _ column: Column) throws(Failure) {
+  @inline(never) private func need(_ isSupported: Bool, _ isAsked: Bool, _ name: StaticString, _ column: Column)
+    throws(Failure)
+  {
     if isAsked && !isSupported { throw unsupported(name, column.name) }
   }
 
-  private func inRange(_ name: StaticString, _ value: Double, _ isFine: Bool, _ range: StaticString) throws(Failure) {
+  @inline(never) private func inRange(_ name: StaticString, _ value: Double, _ isFine: Bool, _ range: StaticString)
+    throws(Failure)
+  {
     guard isFine else { throw failure(XENT_ERR_OPTION) { $0.add(name, value, range) } }
   }
 
-  private func inRange(_ name: StaticString, _ value: Int32, _ isFine: Bool, _ range: StaticString) throws(Failure) {
+  @inline(never) private func inRange(_ name: StaticString, _ value: Int32, _ isFine: Bool, _ range: StaticString)
+    throws(Failure)
+  {
     guard isFine else { throw failure(XENT_ERR_OPTION) { $0.add(name, Int64(value), range) } }
   }
 
   /// Checks the options' values, and that they go with the function and each other.
-  mutating func setOptions(_ o: xent_options, _ column: Column, _ sizes: Sizes) throws(Failure) {
+  func setOptions(_ o: xent_options, _ column: Column, _ sizes: Sizes) throws(Failure) {
     try checkReduction(o.reduction)
     try inRange("smoothing", o.smoothing, (0...1).contains(o.smoothing), ", not 0 (weighted) or 1 (uniform)")
     try inRange("empty_mean", o.empty_mean, (0...1).contains(o.empty_mean), ", not 0 (NaN) or 1 (zero)")
@@ -99,36 +105,36 @@ extension Call {
     if smoothing != 0 && o.poly_epsilon != 0 { throw unsupported("label_smoothing", "poly_epsilon") }
     if column == .probabilities && o.ignore_index >= 0 { throw unsupported("ignore_index", column.name) }
 
-    problem.threads = o.num_threads
-    problem.ignore_index = o.ignore_index
-    problem.label_smoothing = smoothing
-    problem.is_uniform = o.smoothing
-    problem.skips_masked = o.masked_row
-    problem.divergence = o.divergence
-    problem.temperature = o.temperature
-    problem.softcap = o.softcap
-    problem.focal_gamma = o.focal_gamma
-    problem.poly_epsilon = o.poly_epsilon
-    problem.z_loss = o.z_loss
+    problem.pointee.threads = o.num_threads
+    problem.pointee.ignore_index = o.ignore_index
+    problem.pointee.label_smoothing = smoothing
+    problem.pointee.is_uniform = o.smoothing
+    problem.pointee.skips_masked = o.masked_row
+    problem.pointee.divergence = o.divergence
+    problem.pointee.temperature = o.temperature
+    problem.pointee.softcap = o.softcap
+    problem.pointee.focal_gamma = o.focal_gamma
+    problem.pointee.poly_epsilon = o.poly_epsilon
+    problem.pointee.z_loss = o.z_loss
     try setInputs(o, column, sizes)
   }
 
   /// The tensors among the options.
-  private mutating func setInputs(_ o: xent_options, _ column: Column, _ sizes: Sizes) throws(Failure) {
+  private func setInputs(_ o: xent_options, _ column: Column, _ sizes: Sizes) throws(Failure) {
     let perRow = Sizes(outer: sizes.outer, classes: 1, inner: sizes.inner)
     let perClass = Sizes(outer: 1, classes: sizes.classes, inner: 1)
     let isBinary = column == .binary
-    problem.weight = try broadcast("weight", o.weight, isBinary ? sizes : nil, perClass)
-    problem.pos_weight = try broadcast("pos_weight", o.pos_weight, sizes, perClass)
-    problem.row_mask = try tensor("row_mask", o.row_mask, .integer, perRow)?.array ?? xentk_array()
-    problem.class_mask = try tensor("class_mask", o.class_mask, .integer, perClass)?.array ?? xentk_array()
+    problem.pointee.weight = try broadcast("weight", o.weight, isBinary ? sizes : nil, perClass)
+    problem.pointee.pos_weight = try broadcast("pos_weight", o.pos_weight, sizes, perClass)
+    problem.pointee.row_mask = try tensor("row_mask", o.row_mask, .integer, perRow)?.array ?? xentk_array()
+    problem.pointee.class_mask = try tensor("class_mask", o.class_mask, .integer, perClass)?.array ?? xentk_array()
     let one = Sizes(outer: 1, classes: 1, inner: 1)
     let isOne = isScalar(o.grad_loss)
-    problem.grad_loss = try broadcast("grad_loss", o.grad_loss, isBinary ? sizes : nil, isOne ? one : perRow)
+    problem.pointee.grad_loss = try broadcast("grad_loss", o.grad_loss, isBinary ? sizes : nil, isOne ? one : perRow)
     if let gather = o.gather {
       let k = try read("gather", gather, xent_tensor()).classes
       let given = Sizes(outer: sizes.outer, classes: k, inner: sizes.inner)
-      problem.gather = try tensor("gather", gather, .integer, given)?.array ?? xentk_array()
+      problem.pointee.gather = try tensor("gather", gather, .integer, given)?.array ?? xentk_array()
     }
   }
 
@@ -148,13 +154,13 @@ extension Call {
       if t.outer != small.outer || t.classes != small.classes || t.inner != small.inner { sizes = full }
     }
     guard var array = try tensor(name, pointer, .floating, sizes)?.array else { return xentk_array() }
-    if sizes.classes == 1 && problem.classes != 1 { array.class_stride = 0 }
+    if sizes.classes == 1 && problem.pointee.classes != 1 { array.class_stride = 0 }
     return array
   }
 
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
-  mutating func setOutputs(_ o: xent_outputs, _ column: Column, _ sizes: Sizes, _ reduction: Int32) throws(Failure) {
+  func setOutputs(_ o: xent_outputs, _ column: Column, _ sizes: Sizes, _ reduction: Int32) throws(Failure) {
     let isLoss = column != .softmax
     try need(isLoss, o.loss != nil, "loss", column)
     try need(isLoss, o.row_loss != nil, "row_loss", column)
@@ -184,29 +190,29 @@ extension Call {
     ) throws(Failure) -> xentk_array {
       try tensor(name, pointer, kinds, sizes, isOutput: true)?.array ?? xentk_array()
     }
-    problem.grad = try output(gradName, o.grad_logits, .floating, sizes)
-    problem.probs = try output("probs", o.probs, .floating, sizes)
-    problem.log_probs = try output("log_probs", o.log_probs, .floating, sizes)
-    problem.row_loss = try output(rowLossName, o.row_loss, .real, column == .binary ? sizes : perRow)
-    problem.lse = try output("lse", o.lse, .real, perRow)
-    problem.entropy = try output("entropy", o.entropy, .real, perRow)
-    problem.max_logit = try output("max_logit", o.max_logit, .real, perRow)
-    problem.target_log_prob = try output("target_log_prob", o.target_log_prob, .real, perRow)
-    problem.row_z_loss = try output("z_loss", o.z_loss, .real, perRow)
-    problem.argmax = try output("argmax", o.argmax, .index, perRow)
-    problem.target_rank = try output("target_rank", o.target_rank, .index, perRow)
+    problem.pointee.grad = try output(gradName, o.grad_logits, .floating, sizes)
+    problem.pointee.probs = try output("probs", o.probs, .floating, sizes)
+    problem.pointee.log_probs = try output("log_probs", o.log_probs, .floating, sizes)
+    problem.pointee.row_loss = try output(rowLossName, o.row_loss, .real, column == .binary ? sizes : perRow)
+    problem.pointee.lse = try output("lse", o.lse, .real, perRow)
+    problem.pointee.entropy = try output("entropy", o.entropy, .real, perRow)
+    problem.pointee.max_logit = try output("max_logit", o.max_logit, .real, perRow)
+    problem.pointee.target_log_prob = try output("target_log_prob", o.target_log_prob, .real, perRow)
+    problem.pointee.row_z_loss = try output("z_loss", o.z_loss, .real, perRow)
+    problem.pointee.argmax = try output("argmax", o.argmax, .index, perRow)
+    problem.pointee.target_rank = try output("target_rank", o.target_rank, .index, perRow)
     try setTop(o, sizes)
     if let gathered = o.gathered {
-      guard problem.gather.classes > 0 || problem.gather.data != nil else { throw isNull("gather") }
-      problem.gathered = try output(
+      guard problem.pointee.gather.classes > 0 || problem.pointee.gather.data != nil else { throw isNull("gather") }
+      problem.pointee.gathered = try output(
         "gathered", gathered, .real,
-        Sizes(outer: sizes.outer, classes: problem.gather.classes, inner: sizes.inner))
+        Sizes(outer: sizes.outer, classes: problem.pointee.gather.classes, inner: sizes.inner))
     }
-    problem.wants_correct = o.correct != nil ? 1 : 0
-    problem.wants_loss = o.loss != nil || o.row_loss != nil || o.loss_sum != nil ? 1 : 0
+    problem.pointee.wants_correct = o.correct != nil ? 1 : 0
+    problem.pointee.wants_loss = o.loss != nil || o.row_loss != nil || o.loss_sum != nil ? 1 : 0
   }
 
-  private mutating func setTop(_ o: xent_outputs, _ sizes: Sizes) throws(Failure) {
+  private func setTop(_ o: xent_outputs, _ sizes: Sizes) throws(Failure) {
     guard let leader = o.top_indices ?? o.top_log_probs else { return }
     let name: StaticString = o.top_indices != nil ? "top_indices" : "top_log_probs"
     let k = try read(name, leader, xent_tensor()).classes
@@ -219,16 +225,16 @@ extension Call {
       }
     }
     let given = Sizes(outer: sizes.outer, classes: k, inner: sizes.inner)
-    problem.top_indices =
+    problem.pointee.top_indices =
       try tensor("top_indices", o.top_indices, .index, given, isOutput: true)?.array ?? xentk_array()
-    problem.top_log_probs =
+    problem.pointee.top_log_probs =
       try tensor("top_log_probs", o.top_log_probs, .real, given, isOutput: true)?.array ?? xentk_array()
   }
 
   // ---- The call -----------------------------------------------------------------------------------------------------
 
   /// Counts the rows, runs, and stores what there is one of.
-  mutating func finish(_ options: xent_options, _ o: xent_outputs, _ column: Column) throws(Failure) {
+  @inline(never) func finish(_ options: xent_options, _ o: xent_outputs, _ column: Column) throws(Failure) {
     let one = Sizes(outer: 1, classes: 1, inner: 1)
     let loss = try tensor("loss", o.loss, .real, one, isOutput: true)?.array.data
     try checkOverlaps(
@@ -237,10 +243,10 @@ extension Call {
         rowsCounted: Extent("rows_counted", o.rows_counted, bytes: 8),
         lossSum: Extent("loss_sum", o.loss_sum, bytes: 8), weightSum: Extent("weight_sum", o.weight_sum, bytes: 8)))
     try checkGather()
-    problem.live_classes = Double(liveClasses())
+    problem.pointee.live_classes = Double(liveClasses())
     var counted = Counted()
-    if column == .softmax && problem.row_mask.data == nil {
-      counted.rows = problem.rows
+    if column == .softmax && problem.pointee.row_mask.data == nil {
+      counted.rows = problem.pointee.rows
     } else {
       let isMean = Int(options.reduction) == XENT_REDUCTION_MEAN
       counted = try count(needsWeight: isMean || o.weight_sum != nil)
@@ -253,10 +259,10 @@ extension Call {
     let total = run()
     let isMean =
       Int(options.reduction) == XENT_REDUCTION_MEAN || Int(options.reduction) == XENT_REDUCTION_MEAN_ROWS
-    let isEmpty = counted.rows == 0 || (column == .binary && problem.classes == 0)
+    let isEmpty = counted.rows == 0 || (column == .binary && problem.pointee.classes == 0)
     let reduced = isMean && isEmpty ? (options.empty_mean == 0 ? Double.nan : 0) : total.reduced(problem)
     store(reduced, loss, real)
-    let elements = column == .binary ? counted.rows * problem.classes : counted.rows
+    let elements = column == .binary ? counted.rows * problem.pointee.classes : counted.rows
     o.loss_sum?.pointee = total.sum
     o.weight_sum?.pointee = column == .binary ? Double(elements) : counted.weight.sum
     o.rows_counted?.pointee = elements

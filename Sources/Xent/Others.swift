@@ -8,8 +8,7 @@ public func xent_nll(
   _ options: UnsafePointer<xent_options>?, _ outputs: UnsafePointer<xent_outputs>?,
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call("xent_nll", XENTK_NLL)
+  door("xent_nll", XENTK_NLL, error) { call throws(Failure) in
     call.inputName = "log_probs"
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
@@ -17,8 +16,8 @@ public func xent_nll(
     let sizes = try call.setInput(log_probs, mayBeNull: !isLoss)
     let perRow = Sizes(outer: sizes.outer, classes: 1, inner: sizes.inner)
     guard let given = try call.tensor("targets", targets, .integer, perRow) else { throw call.isNull("targets") }
-    call.problem.target_kind = Int32(XENTK_INDEX)
-    call.problem.targets = given.array
+    call.problem.pointee.target_kind = Int32(XENTK_INDEX)
+    call.problem.pointee.targets = given.array
     try call.setOptions(o, .nll, sizes)
     try call.setOutputs(wanted, .nll, sizes, o.reduction)
     try call.finish(o, wanted, .nll)
@@ -31,13 +30,12 @@ public func xent_binary_cross_entropy(
   _ options: UnsafePointer<xent_options>?, _ outputs: UnsafePointer<xent_outputs>?,
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call("xent_binary_cross_entropy", XENTK_BINARY)
+  door("xent_binary_cross_entropy", XENTK_BINARY, error) { call throws(Failure) in
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let sizes = try call.setInput(logits)
     guard let given = try call.tensor("targets", targets, .labels, sizes) else { throw call.isNull("targets") }
-    call.problem.targets = given.array
+    call.problem.pointee.targets = given.array
     try call.setOptions(o, .binary, sizes)
     try call.setOutputs(wanted, .binary, sizes, o.reduction)
     try call.finish(o, wanted, .binary)
@@ -50,15 +48,14 @@ public func xent_divergence(
   _ options: UnsafePointer<xent_options>?, _ outputs: UnsafePointer<xent_outputs>?,
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call("xent_divergence", XENTK_DIVERGENCE)
+  door("xent_divergence", XENTK_DIVERGENCE, error) { call throws(Failure) in
     call.inputName = "student"
     call.secondName = "teacher"
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let sizes = try call.setInput(student)
     guard let given = try call.tensor("teacher", teacher, .floating, sizes) else { throw call.isNull("teacher") }
-    call.problem.second = given.array
+    call.problem.pointee.second = given.array
     try call.setOptions(o, .divergence, sizes)
     try call.setOutputs(wanted, .divergence, sizes, o.reduction)
     try call.finish(o, wanted, .divergence)
@@ -85,11 +82,10 @@ private func softmaxGrad(
   _ function: StaticString, isLog: Bool, _ outcome: UnsafePointer<xent_tensor>?, _ grad: UnsafePointer<xent_tensor>?,
   _ gradLogits: UnsafePointer<xent_tensor>?, _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
-  status(error) { () throws(Failure) in
-    var call = Call(function, XENTK_SOFTMAX_GRAD)
+  door(function, XENTK_SOFTMAX_GRAD, error) { call throws(Failure) in
     call.inputName = isLog ? "log_probs" : "probs"
     call.secondName = isLog ? "grad_log_probs" : "grad_probs"
-    call.problem.is_log = isLog ? 1 : 0
+    call.problem.pointee.is_log = isLog ? 1 : 0
     let sizes = try call.setInput(outcome)
     guard let second = try call.tensor(call.secondName, grad, .floating, sizes) else {
       throw call.isNull(call.secondName)
@@ -97,8 +93,8 @@ private func softmaxGrad(
     guard let out = try call.tensor("grad_logits", gradLogits, .floating, sizes, isOutput: true) else {
       throw call.isNull("grad_logits")
     }
-    call.problem.second = second.array
-    call.problem.grad = out.array
+    call.problem.pointee.second = second.array
+    call.problem.pointee.grad = out.array
     try call.checkOverlaps()
     if out.array.data != nil { _ = call.run() }
   }

@@ -12,11 +12,10 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ rows: Int64, _ classes: Int64,
   _ outputName: StaticString, _ output: Pointer?, _ place: (inout xentk_problem, xentk_array) -> Void
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, XENTK_ROWS)
+  door(function, XENTK_ROWS) { call throws(Failure) in
     try call.shape(rows, classes, dtype, perRow: false)
-    call.problem.input = try call.array("logits", logits, dtype, .matrix)
-    place(&call.problem, try call.array(outputName, output, dtype, .matrix))
+    call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
+    place(&call.problem.pointee, try call.array(outputName, output, dtype, .matrix))
     try call.checkOverlaps()
     if rows > 0 && classes > 0 { _ = call.run() }
   }
@@ -25,11 +24,10 @@ typealias Pointer = UnsafeRawPointer
 @inline(never) func plainLogSumExp(
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ rows: Int64, _ classes: Int64, _ lse: Pointer?
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, XENTK_ROWS)
+  door(function, XENTK_ROWS) { call throws(Failure) in
     try call.shape(rows, classes, dtype)
-    call.problem.input = try call.array("logits", logits, dtype, .matrix)
-    call.problem.lse = try call.array("lse", lse, call.real, .perRow)
+    call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
+    call.problem.pointee.lse = try call.array("lse", lse, call.real, .perRow)
     try call.checkOverlaps()
     _ = call.run()
   }
@@ -39,13 +37,12 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ gradLSE: Pointer?, _ rows: Int64, _ classes: Int64,
   _ gradLogits: Pointer?
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, XENTK_ROWS)
+  door(function, XENTK_ROWS) { call throws(Failure) in
     call.gradLossName = "grad_lse"
     try call.shape(rows, classes, dtype)
-    call.problem.input = try call.array("logits", logits, dtype, .matrix)
-    call.problem.grad_loss = try call.array("grad_lse", gradLSE, call.real, .perRow)
-    call.problem.grad = try call.array("grad_logits", gradLogits, dtype, .matrix)
+    call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
+    call.problem.pointee.grad_loss = try call.array("grad_lse", gradLSE, call.real, .perRow)
+    call.problem.pointee.grad = try call.array("grad_logits", gradLogits, dtype, .matrix)
     try call.checkOverlaps()
     _ = call.run()
   }
@@ -56,15 +53,14 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, isLog: Bool, _ dtype: Int, _ outcome: Pointer?, _ grad: Pointer?, _ rows: Int64,
   _ classes: Int64, _ gradLogits: Pointer?
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, XENTK_SOFTMAX_GRAD)
+  door(function, XENTK_SOFTMAX_GRAD) { call throws(Failure) in
     call.inputName = isLog ? "log_probs" : "probs"
     call.secondName = isLog ? "grad_log_probs" : "grad_probs"
-    call.problem.is_log = isLog ? 1 : 0
+    call.problem.pointee.is_log = isLog ? 1 : 0
     try call.shape(rows, classes, dtype, perRow: false)
-    call.problem.input = try call.array(call.inputName, outcome, dtype, .matrix)
-    call.problem.second = try call.array(call.secondName, grad, dtype, .matrix)
-    call.problem.grad = try call.array("grad_logits", gradLogits, dtype, .matrix)
+    call.problem.pointee.input = try call.array(call.inputName, outcome, dtype, .matrix)
+    call.problem.pointee.second = try call.array(call.secondName, grad, dtype, .matrix)
+    call.problem.pointee.grad = try call.array("grad_logits", gradLogits, dtype, .matrix)
     try call.checkOverlaps()
     if rows > 0 && classes > 0 { _ = call.run() }
   }
@@ -90,19 +86,18 @@ enum PlainOutput {
   _ function: StaticString, _ operation: Int, _ dtype: Int, _ inputName: StaticString, _ input: Pointer?,
   _ targets: PlainTargets, _ rows: Int64, _ classes: Int64, _ output: PlainOutput
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, operation)
+  door(function, operation) { call throws(Failure) in
     call.inputName = inputName
     call.rowLossName = "loss"
     try call.shape(rows, classes, dtype)
     var scores = try call.array(inputName, input, dtype, .matrix, mayBeNull: output.isGradAlone)
     if output.isGradAlone { scores.data = nil }
-    call.problem.input = scores
+    call.problem.pointee.input = scores
     try call.checkReduction(targets.reduction)
-    call.problem.target_kind = Int32(XENTK_INDEX)
-    call.problem.targets = try call.array("targets", Pointer(targets.targets), XENT_I64, .perRow)
-    call.problem.weight = try call.array("weight", targets.weight, call.real, .perClass, mayBeNull: true)
-    call.problem.ignore_index = targets.ignoreIndex
+    call.problem.pointee.target_kind = Int32(XENTK_INDEX)
+    call.problem.pointee.targets = try call.array("targets", Pointer(targets.targets), XENT_I64, .perRow)
+    call.problem.pointee.weight = try call.array("weight", targets.weight, call.real, .perClass, mayBeNull: true)
+    call.problem.pointee.ignore_index = targets.ignoreIndex
     try call.finish(output, targets.reduction, lossLayout: .perRow) { call throws(Failure) in
       try call.count(needsWeight: Int(targets.reduction) == XENT_REDUCTION_MEAN)
     }
@@ -113,19 +108,18 @@ enum PlainOutput {
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ targets: Pointer?, _ rows: Int64, _ classes: Int64,
   _ weight: Pointer?, _ posWeight: Pointer?, _ reduction: Int32, _ output: PlainOutput
 ) -> xent_status {
-  status { () throws(Failure) in
-    var call = Call(function, XENTK_BINARY)
+  door(function, XENTK_BINARY) { call throws(Failure) in
     call.rowLossName = "loss"
     try call.shape(rows, classes, dtype, perRow: false)
     try call.fits("classes", classes)
-    call.problem.input = try call.array("logits", logits, dtype, .matrix)
-    call.problem.targets = try call.array("targets", targets, dtype, .matrix)
+    call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
+    call.problem.pointee.targets = try call.array("targets", targets, dtype, .matrix)
     try call.checkReduction(reduction)
-    call.problem.weight = try call.array("weight", weight, call.real, .perClass, mayBeNull: true)
-    call.problem.pos_weight = try call.array("pos_weight", posWeight, call.real, .perClass, mayBeNull: true)
+    call.problem.pointee.weight = try call.array("weight", weight, call.real, .perClass, mayBeNull: true)
+    call.problem.pointee.pos_weight = try call.array("pos_weight", posWeight, call.real, .perClass, mayBeNull: true)
     try call.finish(output, reduction, lossLayout: .matrix) { call throws(Failure) in
       var counted = Counted()
-      counted.rows = call.problem.rows
+      counted.rows = call.problem.pointee.rows
       return counted
     }
   }
@@ -149,20 +143,20 @@ extension Call {
       loss = try array("loss", place, real, layout)
     case .grad(let grad, let place):
       loss = try array("loss", place, real, layout, mayBeNull: true)
-      problem.grad = try array(gradName, grad, Int(problem.input.dtype), .matrix)
+      problem.pointee.grad = try array(gradName, grad, Int(problem.pointee.input.dtype), .matrix)
     case .gradAlone(let grad):
       gradName = "grad_log_probs"
-      problem.grad = try array(gradName, grad, Int(problem.input.dtype), .matrix)
+      problem.pointee.grad = try array(gradName, grad, Int(problem.pointee.input.dtype), .matrix)
     }
-    problem.wants_loss = loss.data != nil ? 1 : 0
-    if isNone { problem.row_loss = loss }
+    problem.pointee.wants_loss = loss.data != nil ? 1 : 0
+    if isNone { problem.pointee.row_loss = loss }
     let none = Extent("", nil, bytes: 0)
     try checkOverlaps(
       Scalars(
         loss: Extent("loss", isNone ? nil : loss.data, bytes: Int(loss.size)), correct: none, rowsCounted: none,
         lossSum: none, weightSum: none))
     let counted = try count(&self)
-    setDivisor(reduction, counted, elements: Int(problem.operation) == XENTK_BINARY)
+    setDivisor(reduction, counted, elements: Int(problem.pointee.operation) == XENTK_BINARY)
     let total = run()
     if !isNone { store(total.reduced(problem), loss.data, real) }
   }

@@ -17,15 +17,15 @@ extension Call {
 
   /// Sets what the gradient and the reduced loss are divided by. `elements`: the loss is one for each of them, not one
   /// for each row.
-  mutating func setDivisor(_ reduction: Int32, _ counted: Counted, elements: Bool = false) {
+  func setDivisor(_ reduction: Int32, _ counted: Counted, elements: Bool = false) {
     switch Int(reduction) {
     case XENT_REDUCTION_MEAN:
       if elements {
-        problem.divisor_hi = Double(counted.rows) * Double(problem.classes)
+        problem.pointee.divisor_hi = Double(counted.rows) * Double(problem.pointee.classes)
       } else {
-        (problem.divisor_hi, problem.divisor_lo, problem.divisor_exponent) = counted.weight.leading
+        (problem.pointee.divisor_hi, problem.pointee.divisor_lo, problem.pointee.divisor_exponent) = counted.weight.leading
       }
-    case XENT_REDUCTION_MEAN_ROWS: problem.divisor_hi = Double(counted.rows)
+    case XENT_REDUCTION_MEAN_ROWS: problem.pointee.divisor_hi = Double(counted.rows)
     default: return  // a sum, or the gradient of one
     }
   }
@@ -47,18 +47,18 @@ extension xentk_loss {
   }
 
   /// The sum of the losses, divided by the problem's divisor.
-  func reduced(_ problem: xentk_problem) -> Double {
+  func reduced(_ problem: UnsafePointer<xentk_problem>) -> Double {
     let (high, low, exponent) = leading
-    guard high.isFinite, problem.divisor_hi.isFinite, problem.divisor_hi != 0 else {
-      return high / problem.divisor_hi
+    guard high.isFinite, problem.pointee.divisor_hi.isFinite, problem.pointee.divisor_hi != 0 else {
+      return high / problem.pointee.divisor_hi
     }
     var divisorExponent = 0.0
-    let divisor = xentk_mantissa(problem.divisor_hi, &divisorExponent)
-    let divisorLow = xentk_scale(problem.divisor_lo, -divisorExponent)
+    let divisor = xentk_mantissa(problem.pointee.divisor_hi, &divisorExponent)
+    let divisorLow = xentk_scale(problem.pointee.divisor_lo, -divisorExponent)
     let quotient = high / divisor
     // What the division lost, and both low parts.
     let rest = high.addingProduct(-quotient, divisor) + low - quotient * divisorLow
-    return xentk_scale(quotient + rest / divisor, exponent - divisorExponent - problem.divisor_exponent)
+    return xentk_scale(quotient + rest / divisor, exponent - divisorExponent - problem.pointee.divisor_exponent)
   }
 }
 

@@ -7,7 +7,7 @@ import XentCore
 extension Call {
   /// A struct as the caller has it: what it does not have yet is as in `defaults`, what this library does not know has
   /// to be zero.
-  func read<T>(_ name: StaticString, _ pointer: UnsafePointer<T>, _ defaults: T) throws(Failure) -> T {
+  @inline(never) func read<T>(_ name: StaticString, _ pointer: UnsafePointer<T>, _ defaults: T) throws(Failure) -> T {
     let given = UnsafeRawPointer(pointer).loadUnaligned(as: Int.self)
     let known = MemoryLayout<T>.size
     guard given >= MemoryLayout<Int>.size else {
@@ -72,7 +72,7 @@ struct Sizes {
 
 extension Call {
   /// A tensor that may be left out, as an array; nil where it is.
-  func tensor(
+  @inline(never) func tensor(
     _ name: StaticString, _ pointer: UnsafePointer<xent_tensor>?, _ kinds: Kinds, _ sizes: Sizes?,
     isOutput: Bool = false, mayBeNull: Bool = false
   ) throws(Failure) -> (array: xentk_array, sizes: Sizes)? {
@@ -138,7 +138,7 @@ extension Call {
         text.add(" and ")
         text.add(inputName)
         text.add(" of ")
-        text.add(dtypeName(problem.input.dtype))
+        text.add(dtypeName(problem.pointee.input.dtype))
         text.add(" do not go together")
         return
       }
@@ -156,7 +156,9 @@ extension Call {
     }
   }
 
-  private func same(_ name: StaticString, _ field: StaticString, _ size: Int64, _ wanted: Int64) throws(Failure) {
+  @inline(never) private func same(_ name: StaticString, _ field: StaticString, _ size: Int64, _ wanted: Int64)
+    throws(Failure)
+  {
     guard size == wanted else {
       throw failure(XENT_ERR_SIZE) { text in
         text.add(name)
@@ -166,7 +168,7 @@ extension Call {
     }
   }
 
-  private func notNegative(_ name: StaticString, _ field: StaticString, _ size: Int64) throws(Failure) {
+  @inline(never) private func notNegative(_ name: StaticString, _ field: StaticString, _ size: Int64) throws(Failure) {
     guard size >= 0 else {
       throw failure(XENT_ERR_SIZE) { text in
         text.add(name)
@@ -241,7 +243,7 @@ extension Call {
   }
 }
 
-func dtypeName(_ dtype: Int32) -> StaticString {
+@inline(never) func dtypeName(_ dtype: Int32) -> StaticString {
   switch Int(dtype) {
   case XENT_F32: "XENT_F32"
   case XENT_F64: "XENT_F64"

@@ -12,24 +12,24 @@ struct Counted {
 
 extension Call {
   /// Checks every index, and counts. `needsWeight`: the sum of the weights is wanted.
-  mutating func count(needsWeight: Bool) throws(Failure) -> Counted {
+  func count(needsWeight: Bool) throws(Failure) -> Counted {
     var counted = Counted()
-    let kind = Int(problem.target_kind)
-    let isWeighted = kind == XENTK_INDEX && problem.weight.data != nil && needsWeight
+    let kind = Int(problem.pointee.target_kind)
+    let isWeighted = kind == XENTK_INDEX && problem.pointee.weight.data != nil && needsWeight
     let isPlain =
-      kind == XENTK_INDEX && Int(problem.targets.dtype) == XENT_I64 && problem.inner == 1
-      && problem.row_mask.data == nil && problem.skips_masked == 0
+      kind == XENTK_INDEX && Int(problem.pointee.targets.dtype) == XENT_I64 && problem.pointee.inner == 1
+      && problem.pointee.row_mask.data == nil && problem.pointee.skips_masked == 0
     if isPlain && !isWeighted {
       try countPlain(&counted)
     } else {
       var row: Int64 = 0
-      while row < problem.rows {
+      while row < problem.pointee.rows {
         let (outer, inner) = position(row)
         if try counts(row, outer, inner) {
           counted.rows += 1
           if isWeighted {
-            let target = index(problem.targets, outer, 0, inner).value
-            xentk_accumulate(&counted.weight, number(problem.weight, 0, target, 0), 0, 0)
+            let target = index(problem.pointee.targets, outer, 0, inner).value
+            xentk_accumulate(&counted.weight, number(problem.pointee.weight, 0, target, 0), 0, 0)
           }
         }
         row += 1
@@ -40,48 +40,48 @@ extension Call {
   }
 
   private func countPlain(_ counted: inout Counted) throws(Failure) {
-    guard problem.rows > 0, let data = problem.targets.data else { return }
+    guard problem.pointee.rows > 0, let data = problem.pointee.targets.data else { return }
     let targets = UnsafeRawPointer(data).assumingMemoryBound(to: Int64.self)
-    let stride = Int(problem.targets.outer_stride)
-    for row in 0..<Int(problem.rows) {
+    let stride = Int(problem.pointee.targets.outer_stride)
+    for row in 0..<Int(problem.pointee.rows) {
       let target = targets[row &* stride]
-      if target == problem.ignore_index { continue }
-      guard target >= 0, target < problem.classes else { throw outside(Int64(row), -1, Index(value: target)) }
+      if target == problem.pointee.ignore_index { continue }
+      guard target >= 0, target < problem.pointee.classes else { throw outside(Int64(row), -1, Index(value: target)) }
       counted.rows += 1
     }
   }
 
   private func position(_ row: Int64) -> (outer: Int64, inner: Int64) {
-    problem.inner == 1 ? (row, 0) : (row / problem.inner, row % problem.inner)
+    problem.pointee.inner == 1 ? (row, 0) : (row / problem.pointee.inner, row % problem.pointee.inner)
   }
 
   /// Whether a row counts; its indices are checked even where it is masked.
   private func counts(_ row: Int64, _ outer: Int64, _ inner: Int64) throws(Failure) -> Bool {
     var result = true
-    let kind = Int(problem.target_kind)
+    let kind = Int(problem.pointee.target_kind)
     if kind == XENTK_INDEX || kind == XENTK_SPARSE {
       result = false
-      for k in 0..<problem.targets.classes {
-        let index = index(problem.targets, outer, k, inner)
-        if index.value == problem.ignore_index && !index.isBeyond { continue }
-        guard !index.isBeyond, index.value >= 0, index.value < problem.classes else {
+      for k in 0..<problem.pointee.targets.classes {
+        let index = index(problem.pointee.targets, outer, k, inner)
+        if index.value == problem.pointee.ignore_index && !index.isBeyond { continue }
+        guard !index.isBeyond, index.value >= 0, index.value < problem.pointee.classes else {
           throw outside(row, kind == XENTK_SPARSE ? k : -1, index)
         }
         result = true
       }
     }
-    if problem.row_mask.data != nil && index(problem.row_mask, outer, 0, inner).value == 0 { return false }
-    if result && problem.skips_masked != 0 {
-      if isMasked(problem.input, outer, inner) { return false }
-      if Int(problem.operation) == XENTK_DIVERGENCE && isMasked(problem.second, outer, inner) { return false }
+    if problem.pointee.row_mask.data != nil && index(problem.pointee.row_mask, outer, 0, inner).value == 0 { return false }
+    if result && problem.pointee.skips_masked != 0 {
+      if isMasked(problem.pointee.input, outer, inner) { return false }
+      if Int(problem.pointee.operation) == XENTK_DIVERGENCE && isMasked(problem.pointee.second, outer, inner) { return false }
     }
     return result
   }
 
   /// Whether a row is nothing but masks. Most end at the first class.
   private func isMasked(_ array: xentk_array, _ outer: Int64, _ inner: Int64) -> Bool {
-    for c in 0..<problem.classes {
-      if problem.class_mask.data != nil && index(problem.class_mask, 0, c, 0).value == 0 { continue }
+    for c in 0..<problem.pointee.classes {
+      if problem.pointee.class_mask.data != nil && index(problem.pointee.class_mask, 0, c, 0).value == 0 { continue }
       if number(array, outer, c, inner) != -.infinity { return false }
     }
     return true
@@ -89,12 +89,12 @@ extension Call {
 
   /// Checks the classes whose log-probabilities are wanted.
   func checkGather() throws(Failure) {
-    guard problem.gather.data != nil else { return }
-    for row in 0..<problem.rows {
+    guard problem.pointee.gather.data != nil else { return }
+    for row in 0..<problem.pointee.rows {
       let (outer, inner) = position(row)
-      for k in 0..<problem.gather.classes {
-        let index = index(problem.gather, outer, k, inner)
-        guard !index.isBeyond, index.value >= 0, index.value < problem.classes else {
+      for k in 0..<problem.pointee.gather.classes {
+        let index = index(problem.pointee.gather, outer, k, inner)
+        guard !index.isBeyond, index.value >= 0, index.value < problem.pointee.classes else {
           var failure = failure(XENT_ERR_TARGET) { text in
             add("gather", row, k, index, to: &text)
             text.add(")")
@@ -111,7 +111,7 @@ extension Call {
     var failure = failure(XENT_ERR_TARGET) { text in
       add("targets", row, k, index, to: &text)
       text.add(") and not ignore_index (")
-      text.add(problem.ignore_index)
+      text.add(problem.pointee.ignore_index)
       text.add(")")
     }
     failure.row = row
@@ -130,7 +130,7 @@ extension Call {
     text.add("] is ")
     if index.isBeyond { text.add(UInt64(bitPattern: index.value)) } else { text.add(index.value) }
     text.add(", not in [0, ")
-    text.add(problem.classes)
+    text.add(problem.pointee.classes)
   }
 
   // ---- Elements ----------------------------------------------------------------------------------------------------
@@ -176,9 +176,9 @@ extension Call {
 
   /// How many classes are not masked out.
   func liveClasses() -> Int64 {
-    guard problem.class_mask.data != nil else { return problem.classes }
+    guard problem.pointee.class_mask.data != nil else { return problem.pointee.classes }
     var live: Int64 = 0
-    for c in 0..<problem.classes where index(problem.class_mask, 0, c, 0).value != 0 { live += 1 }
+    for c in 0..<problem.pointee.classes where index(problem.pointee.class_mask, 0, c, 0).value != 0 { live += 1 }
     return live
   }
 }

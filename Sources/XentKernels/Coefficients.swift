@@ -15,17 +15,17 @@ struct Coefficients {
   let isWeighted: Bool
 
   @inline(__always) init(_ rows: Rows, _ row: Position, target: Int) {
-    let problem = rows.problem.pointee
+    let problem = rows.problem
     self.rows = rows
     self.row = row
     self.target = target
-    let kept = 1 - problem.label_smoothing
+    let kept = 1 - problem.pointee.label_smoothing
     let weight = target >= 0 ? rows.weight(target) : 1
     targetFactor = kept == 1 ? weight : kept * weight
-    let isUniform = problem.is_uniform != 0
-    let equal = problem.label_smoothing == 0 ? 0 : problem.label_smoothing / problem.live_classes
+    let isUniform = problem.pointee.is_uniform != 0
+    let equal = problem.pointee.label_smoothing == 0 ? 0 : problem.pointee.label_smoothing / problem.pointee.live_classes
     share = isUniform ? equal * weight : equal
-    isWeighted = problem.weight.isGiven && !isUniform
+    isWeighted = problem.pointee.weight.isGiven && !isUniform
   }
 
   /// The factors of up to a strip of classes, filled up to whole steps with 0. Those that are masked out have 0.

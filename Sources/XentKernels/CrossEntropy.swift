@@ -89,7 +89,7 @@ private struct RowsKernel {
       if counts || isForAll {
         let source = rows.source(problem.pointee.input, row)
         let reading = Reading(
-          source: source, wanted: wanted, coefficients: Coefficients(rows, row, target: target), target: target,
+          source: source, row: row, wanted: wanted, target: target,
           targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
         let states = reading.states()
         if wanted.total { results.pointee.total.set(lane, states.total) }

@@ -225,7 +225,7 @@ private struct DivergenceRow {
 extension Rows {
   @inline(never) fileprivate func largestState(_ array: xentk_array, _ row: Position, _ wanted: Wanted) -> RowState {
     Reading(
-      source: source(array, row), wanted: wanted, coefficients: Coefficients(self, row, target: -1), target: -1,
+      source: source(array, row), row: row, wanted: wanted, target: -1,
       targetLogit: 0, top: nil
     ).states().largest
   }

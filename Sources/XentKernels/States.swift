@@ -38,8 +38,8 @@ struct States {
 /// A row, as it is passed over.
 struct Reading {
   let source: Source
+  let row: Position
   let wanted: Wanted
-  let coefficients: Coefficients
   /// The target where it is an index, −1 elsewhere, and its logit.
   let target: Int
   let targetLogit: Double

@@ -110,6 +110,7 @@ extension Reading {
 
   @inline(never) private func addDistance(_ sums: inout Sums, _ elements: UnsafeRawPointer, _ first: Int, _ count: Int)
   {
+    let coefficients = Coefficients(source.rows, row, target: target)
     var weight = LaneSum()
     var distance = LaneSum()
     // A part of masks alone: its factors are 0, or the distance is infinite.

@@ -39,11 +39,11 @@ public enum CPULevel: Int64, Sendable {
     return available
   }
 
-  /// The level's kernel for an operation.
+  /// The level's kernel for an operation, or that of the level below where it has none of its own.
   func kernel(_ operation: xentk_operation) -> xentk_kernel? {
     switch self {
     #if arch(x86_64)
-      case .v4: xentk_kernel_v4(operation)
+      case .v4: xentk_kernel_v4(operation) ?? xentk_kernel_v3(operation)
       case .v3: xentk_kernel_v3(operation)
     #endif
     default: xentk_kernel_baseline(operation)
