@@ -55,13 +55,15 @@ public struct Detail {
     var rest = number.magnitude
     if rest == .infinity { return add("inf") }
     var exponent: Int64 = 0
-    while rest >= 1e6 {
-      rest /= 10
-      exponent += 1
-    }
-    while rest > 0 && rest < 1e-4 {
-      rest *= 10
-      exponent -= 1
+    if rest != 0 && !(rest >= 1e-4 && rest < 1e6) {
+      while rest >= 10 {
+        rest /= 10
+        exponent += 1
+      }
+      while rest < 1 {
+        rest *= 10
+        exponent -= 1
+      }
     }
     var digits = Int64((rest * 1e6).rounded())
     add(digits / 1_000_000)

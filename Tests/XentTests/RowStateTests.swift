@@ -1,5 +1,6 @@
 // The state of a row and its merge: parts that are subtrees give the bits of the whole.
 
+import CXent
 import CXentSystem
 import Foundation
 import Testing
@@ -7,13 +8,41 @@ import Testing
 @testable import XentKernels
 
 @Suite struct RowStateTests {
-  let stripRoom = UnsafeMutableRawPointer.allocate(byteCount: Int(XENTK_SCRATCH), alignment: 16)
-  let statesRoom = UnsafeMutableRawPointer.allocate(byteCount: Int(XENTK_SCRATCH), alignment: 16)
+  let workspace = UnsafeMutablePointer<xentk_workspace>.allocate(capacity: 1)
+
+  /// What a kernel reads of a contiguous row.
+  func states<E: Element>(_ x: ArraySlice<E>, _ wanted: Wanted, target: Int = -1) -> States {
+    var problem = xentk_problem()
+    problem.classes = Int64(x.count)
+    (problem.rows, problem.inner, problem.temperature) = (1, 1, 1)
+    problem.is_wide = MemoryLayout<E>.size == 8 ? 1 : 0
+    return x.withUnsafeBufferPointer { x in
+      problem.input.data = UnsafeMutableRawPointer(mutating: x.baseAddress)
+      problem.input.dtype = Int32(MemoryLayout<E>.size == 8 ? XENT_F64 : XENT_F32)
+      (problem.input.size, problem.input.class_stride) = (Int32(MemoryLayout<E>.size), 1)
+      return withUnsafePointer(to: &problem) { problem in
+        let rows = Rows(problem, workspace)
+        let row = rows.position(0)
+        let reading = Reading(
+          source: rows.source(problem.pointee.input, row), row: row, wanted: wanted, target: target,
+          targetLogit: x.indices.contains(target) ? x[target].widened : 0, top: nil)
+        return reading.states()
+      }
+    }
+  }
 
   func state<E: Element>(_ x: ArraySlice<E>, keeping kept: Kept) -> RowState {
-    let lent = xentk_scratch(strip: stripRoom, states: statesRoom)
-    return withUnsafePointer(to: lent) { lent in
-      x.withUnsafeBufferPointer { RowState($0.baseAddress!, $0.count, keeping: kept, Scratch<E>(lent)) }
+    var wanted = Wanted()
+    switch kept {
+    case .none:
+      wanted.total = true
+      return states(x, wanted).total
+    case .element(let target):
+      wanted.target = true
+      return states(x, wanted, target: target).target
+    case .largest:
+      wanted.largest = true
+      return states(x, wanted).largest
     }
   }
 
@@ -21,9 +50,29 @@ import Testing
     [state.rest.hi, state.rest.lo, state.rest.exponent, state.rest.anchor, state.kept].map(\.bitPattern)
   }
 
-  @Test func theScratchHoldsTheTree() {
-    #expect(Scratch<Float>.depth * MemoryLayout<RowState>.stride <= Int(XENTK_SCRATCH))
-    #expect(XentKernels.strip * MemoryLayout<Double>.stride <= Int(XENTK_SCRATCH))
+  @Test func theWorkspaceHoldsTheTree() {
+    let tree = Reading.depth * MemoryLayout<States>.stride
+    let rows = 8 * MemoryLayout<Sums>.stride + Int(XENT_MAX_TOP) * MemoryLayout<Top.Entry>.stride
+    #expect(tree + rows <= Int(XENTK_STATES))
+    #expect(XentKernels.strip == Int(XENTK_STRIP) && XentKernels.chunk == Int(XENTK_CHUNK))
+  }
+
+  /// log-sum-exp and entropy of the whole from the sums, however it is cut.
+  @Test(arguments: [1.0, 30, 700])
+  func sumsMergeToThoseOfTheWhole(spread: Double) {
+    var numbers = Numbers(state: 5)
+    var x = (0..<3 * chunk).map { _ in numbers.uniform(-spread, spread) }
+    x[chunk + 3] = -.infinity
+    var wanted = Wanted()
+    (wanted.largest, wanted.entropy, wanted.rank) = (true, true, true)
+    let target = 2 * chunk + 7
+    let sums = states(x[...], wanted, target: target).sums
+    let largest = x.max()!
+    let mass = x.reduce(0) { $0 + exp($1 - largest) }
+    let moment = x.reduce(0) { $1 == -.infinity ? $0 : $0 + (largest - $1) * exp($1 - largest) }
+    #expect(sums.largest == largest)
+    #expect(abs(sums.mass - mass) <= 1e-13 * mass && abs(sums.moment - moment) <= 1e-13 * moment)
+    #expect(sums.rank == x.filter { $0 > x[target] }.count)
   }
 
   /// Chunks of a row, and where to cut it so that both sides are subtrees.
