@@ -258,6 +258,14 @@ xent_status run_call(call *c, xent_error *error) {
   return call_with(c, &options, &outputs, error);
 }
 
+bool is_nothing_written(const call *c) {
+  bool kept = true;
+  for (tensor t = REDUCED_LOSS; t < TENSORS; t++)
+    for (size_t k = 0; c->has[t] && k < c->block_bytes[t]; k++) kept &= ((char *)c->blocks[t])[k] == UNTOUCHED;
+  for (size_t k = 0; c->has_sums && k < sizeof c->sums; k++) kept &= ((const char *)&c->sums)[k] == UNTOUCHED;
+  return kept;
+}
+
 const char *different_output(const call *a, const call *b) {
   bool has_sums = a->has_sums && b->has_sums;
   for (tensor t = REDUCED_LOSS; t < TENSORS; t++)

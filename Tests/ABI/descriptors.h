@@ -146,6 +146,8 @@ void copy_elements(const xent_tensor *to, const xent_tensor *from);
 bool same_elements(const xent_tensor *a, const xent_tensor *b);
 /* The name of the first output that both calls have and that differs; NULL for none. */
 const char *different_output(const call *a, const call *b);
+/* Whether every output is as make_call and connect left it. */
+bool is_nothing_written(const call *c);
 
 /* ---- Layouts ---------------------------------------------------------------------------------------------------- */
 

@@ -135,15 +135,6 @@ static const struct {
 };
 
 
-/* All outputs as they were before the call. */
-static bool is_nothing_written(const call *c) {
-  bool kept = true;
-  for (tensor t = REDUCED_LOSS; t < TENSORS; t++)
-    for (size_t k = 0; c->has[t] && k < c->block_bytes[t]; k++) kept &= ((char *)c->blocks[t])[k] == UNTOUCHED;
-  for (size_t k = 0; c->has_sums && k < sizeof c->sums; k++) kept &= ((const char *)&c->sums)[k] == UNTOUCHED;
-  return kept;
-}
-
 /* Writes a wrong value into row `row` of the integers t, and one more into the row behind it. */
 static void check_wrong(form form, dtype type, tensor t, size_t k, int64_t row, int64_t inner, const layout *l) {
   const int64_t classes = 7, outer = 6;
