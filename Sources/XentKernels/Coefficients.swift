@@ -23,7 +23,8 @@ struct Coefficients {
     let weight = target >= 0 ? rows.weight(target) : 1
     targetFactor = kept == 1 ? weight : kept * weight
     let isUniform = problem.pointee.is_uniform != 0
-    let equal = problem.pointee.label_smoothing == 0 ? 0 : problem.pointee.label_smoothing / problem.pointee.live_classes
+    let equal =
+      problem.pointee.label_smoothing == 0 ? 0 : problem.pointee.label_smoothing / problem.pointee.live_classes
     share = isUniform ? equal * weight : equal
     isWeighted = problem.pointee.weight.isGiven && !isUniform
   }

@@ -25,6 +25,8 @@ private struct RowsKernel {
   let isFocal: Bool
   /// Whether the gradient is a softmax with one element corrected.
   let isPlainGrad: Bool
+  /// Whether one state of a row is all that is wanted of it.
+  let isQuick: Bool
 
   @inline(never) init(_ rows: Rows) {
     self.rows = rows
@@ -57,6 +59,9 @@ private struct RowsKernel {
       || (hasGrad && kind == XENTK_NO_TARGET && !isPlainGrad)
     self.wanted = wanted
     isForAll = ofAll || p.pointee.probs.isGiven
+    isQuick =
+      wanted.isOne && rows.classes > 0 && rows.classes <= chunk && !p.pointee.top_indices.isGiven
+      && !p.pointee.top_log_probs.isGiven
   }
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
@@ -91,17 +96,34 @@ private struct RowsKernel {
         let reading = Reading(
           source: source, row: row, wanted: wanted, target: target,
           targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
-        let states = reading.states()
-        if wanted.total { results.pointee.total.set(lane, states.total) }
-        if wanted.target { results.pointee.target.set(lane, states.target) }
-        if wanted.largest { results.pointee.largest.set(lane, states.largest) }
-        if wanted.sums { sums[lane] = states.sums }
-        if problem.pointee.skips_masked != 0 {
-          let state = wanted.largest ? states.largest : wanted.target ? states.target : states.total
-          if state.isEmpty { results.pointee.counts[lane] = -1 }
+        let isEmpty: Bool
+        if isQuick {
+          let state = reading.onlyState()
+          set(lane, state, results)
+          isEmpty = state.isEmpty
+        } else {
+          let states = reading.states()
+          if wanted.total { results.pointee.total.set(lane, states.total) }
+          if wanted.target { results.pointee.target.set(lane, states.target) }
+          if wanted.largest { results.pointee.largest.set(lane, states.largest) }
+          if wanted.sums { sums[lane] = states.sums }
+          isEmpty = (wanted.largest ? states.largest : wanted.target ? states.target : states.total).isEmpty
         }
+        if problem.pointee.skips_masked != 0 && isEmpty { results.pointee.counts[lane] = -1 }
       }
       lane &+= 1
+    }
+  }
+
+  @inline(__always) private func set(
+    _ lane: Int, _ state: RowState, _ results: UnsafeMutablePointer<Results>
+  ) {
+    if wanted.total {
+      results.pointee.total.set(lane, state)
+    } else if wanted.target {
+      results.pointee.target.set(lane, state)
+    } else {
+      results.pointee.largest.set(lane, state)
     }
   }
 

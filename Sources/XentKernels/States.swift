@@ -16,6 +16,11 @@ struct Wanted {
   var entropy = false, distance = false, rank = false
 
   @inline(__always) var sums: Bool { entropy || distance || rank }
+
+  /// Whether there is one state and nothing else.
+  @inline(__always) var isOne: Bool {
+    !sums && (total ? !target && !largest : target != largest)
+  }
 }
 
 struct States {
@@ -65,32 +70,58 @@ struct Reading {
     return states
   }
 
-  /// The states of the row: its chunks', merged as a binary tree over their numbers. A subtree's states depend on its
-  /// chunks alone, so that a part of the row that is a subtree, wherever it is computed, gives the same bits.
+  /// The states of the row.
   @inline(never) func states() -> States {
+    if source.rows.classes == 0 { return States() }
+    return merged {
+      states($0, $1, $2)
+    } by: {
+      States.merge($0, $1, wanted)
+    }
+  }
+
+  /// The only state that is wanted: as `states`, without the room for all the others.
+  @inline(never) func onlyState() -> RowState {
+    let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
+    let workspace = source.rows.workspace
+    return merged { elements, first, count in
+      source.rows.isWide
+        ? RowState(elements.assumingMemoryBound(to: Double.self), count, from: first, keeping: kept, Stage(workspace))
+        : RowState(elements.assumingMemoryBound(to: Float.self), count, from: first, keeping: kept, Stage(workspace))
+    } by: {
+      $0 + $1
+    }
+  }
+
+  /// The chunks' states, merged as a binary tree over their numbers. A subtree's state depends on its chunks alone, so
+  /// that a part of the row that is a subtree, wherever it is computed, gives the same bits.
+  @inline(__always) private func merged<State>(
+    _ state: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> State,
+    by merge: (_ left: State, _ right: State) -> State
+  ) -> State {
     let classes = source.rows.classes
-    if classes <= chunk { return classes == 0 ? States() : states(source.elements(0, classes), 0, classes) }
+    if classes <= chunk { return state(source.elements(0, classes), 0, classes) }
     // The subtrees that are complete so far, as in the binary digits of the number of chunks: a chunk that makes a 1 of
     // a 0 is pushed, one that carries merges what it carries over.
-    let complete = xentk_states(source.rows.workspace).assumingMemoryBound(to: States.self)
+    let complete = xentk_states(source.rows.workspace).assumingMemoryBound(to: State.self)
     var depth = 0
     var number = 0
     source.forEachChunk { elements, first, count in
-      var merged = states(elements, first, count)
+      var all = state(elements, first, count)
       number &+= 1
       var digits = number
       while digits & 1 == 0 || depth == Self.depth {
         depth &-= 1
-        merged = States.merge(complete[depth], merged, wanted)
+        all = merge(complete[depth], all)
         digits &>>= 1
       }
-      complete[depth] = merged
+      complete[depth] = all
       depth &+= 1
     }
     var all = complete[depth &- 1]
     while depth > 1 {
       depth &-= 1
-      all = States.merge(complete[depth &- 1], all, wanted)
+      all = merge(complete[depth &- 1], all)
     }
     return all
   }
