@@ -192,7 +192,12 @@ static void fill_tensor(const call *c, tensor t, bool is_wild, uint64_t seed) {
       }
 }
 
-static const layout contiguous_layout = {"contiguous", "oci", 1, 0, 0, 0};
+void add_tensor(call *c, tensor t, bool is_wild, uint64_t seed) {
+  c->has[t] = true;
+  c->tensors[t] = contiguous(c, t);
+  move_tensor(c, t, &layouts[0]);
+  if (!is_output(t)) fill_tensor(c, t, is_wild, seed);
+}
 
 call make_call(form form, dtype type, int64_t outer, int64_t classes, int64_t inner, const variant *v, bool is_wild,
                uint64_t seed) {
@@ -202,10 +207,7 @@ call make_call(form form, dtype type, int64_t outer, int64_t classes, int64_t in
   for (tensor t = 0; t < TENSORS; t++) {
     bool is_chosen = is_output(t) || t <= TARGETS || t == TARGET_PROBS || t == GATHER || v->tensors >> t & 1;
     c.has[t] = is_chosen && is_taken(form, t) && !(t == REDUCED_LOSS && v->options.reduction == XENT_REDUCTION_NONE);
-    if (!c.has[t]) continue;
-    c.tensors[t] = contiguous(&c, t);
-    move_tensor(&c, t, &contiguous_layout);
-    if (!is_output(t)) fill_tensor(&c, t, is_wild, seed + (uint64_t)t);
+    if (c.has[t]) add_tensor(&c, t, is_wild, seed + (uint64_t)t);
   }
   return c;
 }

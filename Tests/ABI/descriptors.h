@@ -116,6 +116,8 @@ typedef struct {
 call make_call(form form, dtype type, int64_t outer, int64_t classes, int64_t inner, const variant *v, bool is_wild,
                uint64_t seed);
 void free_call(call *c);
+/* A tensor that the call has not, filled like the others, also one that the form does not take. */
+void add_tensor(call *c, tensor t, bool is_wild, uint64_t seed);
 
 /* Points options and outputs at the tensors that the call has. */
 void connect(call *c, xent_options *options, xent_outputs *outputs);
