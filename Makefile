@@ -40,7 +40,9 @@ $(LIBRARIES) &: $(SOURCES) build/runtime build/headers
 	$(STRIP) --strip-unneeded -o build/lib/libxent.so $(BIN)/libxent.so
 	ln -sf libxent.so build/lib/libxent.so.$(MAJOR)
 	ld -r --gc-sections $(EXPORTS) -o $(BIN)/xent_all.o $(BIN)/Xent*.build/*.o
-	$(OBJCOPY) --wildcard --keep-global-symbol='xent_*' --strip-debug $(BIN)/xent_all.o $(BIN)/xent.o
+	# The seed of Swift's hashing: nothing uses it, and ld -r leaves the name behind.
+	$(OBJCOPY) --wildcard --keep-global-symbol='xent_*' --strip-debug --strip-unneeded-symbol=arc4random_buf \
+	  $(BIN)/xent_all.o $(BIN)/xent.o
 	rm -f build/lib/libxent.a
 	ar rcs build/lib/libxent.a $(BIN)/xent.o
 

@@ -164,6 +164,39 @@ XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_N
 /* ---- What Swift cannot say in one instruction -------------------------------------------------------------------- */
 
 typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
+typedef uint16_t xentk_half8lanes __attribute__((vector_size(16)));
+typedef float xentk_float8lanes __attribute__((vector_size(32)));
+typedef double xentk_double8lanes __attribute__((vector_size(64)));
+
+/* Conversions, lane by lane. The standard library's are functions that a large caller does not inline. */
+XENTK_INLINE xentk_double8lanes xentk_doubles(xentk_float8lanes v) {
+  return __builtin_convertvector(v, xentk_double8lanes);
+}
+XENTK_INLINE xentk_float8lanes xentk_floats(xentk_double8lanes v) {
+  return __builtin_convertvector(v, xentk_float8lanes);
+}
+XENTK_INLINE xentk_int8lanes xentk_widen(xentk_half8lanes v) { return __builtin_convertvector(v, xentk_int8lanes); }
+XENTK_INLINE xentk_half8lanes xentk_narrow(xentk_int8lanes v) { return __builtin_convertvector(v, xentk_half8lanes); }
+
+/* Loads and stores of eight, at any address. */
+XENTK_INLINE xentk_half8lanes xentk_load_halves(const void *_Nonnull p) {
+  xentk_half8lanes v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+XENTK_INLINE xentk_float8lanes xentk_load_floats(const void *_Nonnull p) {
+  xentk_float8lanes v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+XENTK_INLINE xentk_double8lanes xentk_load_doubles(const void *_Nonnull p) {
+  xentk_double8lanes v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+XENTK_INLINE void xentk_store_halves(void *_Nonnull p, xentk_half8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
+XENTK_INLINE void xentk_store_floats(void *_Nonnull p, xentk_float8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
+XENTK_INLINE void xentk_store_doubles(void *_Nonnull p, xentk_double8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
 
 /* table[index & 7] in every lane. */
 XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table, xentk_int8lanes index) {

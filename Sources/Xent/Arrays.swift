@@ -17,8 +17,13 @@ func isFloating(_ dtype: Int32) -> Bool { Int(dtype) >= XENT_F32 && Int(dtype) <
 func isInteger(_ dtype: Int32) -> Bool { Int(dtype) >= XENT_I8 && Int(dtype) <= XENT_U64 }
 
 /// How a plain array's elements are counted.
-enum Layout {
-  case matrix, perRow, perClass, scalar
+struct Layout {
+  let hasRows, hasClasses: Bool
+
+  static var matrix: Layout { Layout(hasRows: true, hasClasses: true) }
+  static var perRow: Layout { Layout(hasRows: true, hasClasses: false) }
+  static var perClass: Layout { Layout(hasRows: false, hasClasses: true) }
+  static var scalar: Layout { Layout(hasRows: false, hasClasses: false) }
 }
 
 extension Call {
@@ -58,22 +63,16 @@ extension Call {
   @inline(never) func array(
     _ name: StaticString, _ start: UnsafeRawPointer?, _ dtype: Int, _ layout: Layout, mayBeNull: Bool = false
   ) throws(Failure) -> xentk_array {
-    let (rows, classes) = (problem.pointee.rows, problem.pointee.classes)
-    let count =
-      switch layout {
-      case .matrix: rows * classes
-      case .perRow: rows
-      case .perClass: classes
-      case .scalar: Int64(1)
-      }
+    let classes = layout.hasClasses ? problem.pointee.classes : 1
+    let count = layout.hasRows ? problem.pointee.rows * classes : classes
     guard start != nil || count == 0 || mayBeNull else { throw isNull(name) }
     var array = xentk_array()
     array.data = UnsafeMutableRawPointer(mutating: start)
     array.dtype = Int32(dtype)
     array.size = size(of: array.dtype)
-    array.classes = layout == .matrix || layout == .perClass ? classes : 1
-    array.outer_stride = layout == .matrix ? classes : layout == .perRow ? 1 : 0
-    array.class_stride = layout == .matrix || layout == .perClass ? 1 : 0
+    array.classes = classes
+    array.outer_stride = layout.hasRows ? classes : 0
+    array.class_stride = layout.hasClasses ? 1 : 0
     return array
   }
 

@@ -65,7 +65,7 @@ public struct Detail {
         exponent -= 1
       }
     }
-    var digits = Int64((rest * 1e6).rounded())
+    var digits = Int64((rest * 1e6).rounded(.toNearestOrEven))
     add(digits / 1_000_000)
     digits %= 1_000_000
     if digits > 0 {

@@ -44,6 +44,7 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair) -> Lanes<Self>
 
   static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
+  static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>)
   static func widened(_ v: Lanes<Self>) -> Doubles
   static func rounded(_ v: Doubles) -> Lanes<Self>
   static func from(_ v: Lanes<Float>) -> Lanes<Self>
@@ -52,12 +53,6 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func narrowed(_ v: Lanes<Self>) -> Lanes<Float>
   var widened: Double { get }
   init(rounding value: Double)
-}
-
-extension Element {
-  @inline(__always) static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>) {
-    UnsafeMutableRawPointer(p).storeBytes(of: v, as: Lanes<Self>.self)
-  }
 }
 
 extension Float: Element {
@@ -98,16 +93,17 @@ extension Float: Element {
   @inline(__always) static func flush(
     _ sum: Lanes<Float>, _ rest: Lanes<Float>, to high: inout Doubles, _ low: inout Doubles
   ) {
-    high += (Doubles(sum) - 0x1p124) + Doubles(rest)  // 2^-48 at most in a chunk: low is not needed
+    high += (xentk_doubles(sum) - 0x1p124) + xentk_doubles(rest)  // 2^-48 at most in a chunk: low is not needed
   }
   @inline(__always) static func difference(_ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair) -> Lanes<Float> {
-    Lanes<Float>((Doubles(x) - largest) - loss.hi)
+    xentk_floats((xentk_doubles(x) - largest) - loss.hi)
   }
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Lanes<Float> {
-    UnsafeRawPointer(p).loadUnaligned(as: Lanes<Float>.self)
+    xentk_load_floats(p)
   }
-  @inline(__always) static func widened(_ v: Lanes<Float>) -> Doubles { Doubles(v) }
-  @inline(__always) static func rounded(_ v: Doubles) -> Lanes<Float> { Lanes<Float>(v) }
+  @inline(__always) static func store(_ v: Lanes<Float>, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
+  @inline(__always) static func widened(_ v: Lanes<Float>) -> Doubles { xentk_doubles(v) }
+  @inline(__always) static func rounded(_ v: Doubles) -> Lanes<Float> { xentk_floats(v) }
   @inline(__always) static func from(_ v: Lanes<Float>) -> Lanes<Float> { v }
   @inline(__always) static func from(_ v: Float) -> Float { v }
   @inline(__always) static func narrowed(_ v: Lanes<Float>) -> Lanes<Float> { v }
@@ -146,13 +142,14 @@ extension Double: Element {
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles {
-    UnsafeRawPointer(p).loadUnaligned(as: Doubles.self)
+    xentk_load_doubles(p)
   }
+  @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
   @inline(__always) static func widened(_ v: Doubles) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Doubles) -> Doubles { v }
-  @inline(__always) static func from(_ v: Lanes<Float>) -> Doubles { Doubles(v) }
+  @inline(__always) static func from(_ v: Lanes<Float>) -> Doubles { xentk_doubles(v) }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }
-  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { Lanes<Float>(v) }
+  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { xentk_floats(v) }
   @inline(__always) var widened: Double { self }
   @inline(__always) init(rounding value: Double) { self = value }
 }

@@ -23,7 +23,7 @@ typealias Doubles = SIMD8<Double>
   /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps
   /// all that the second rounding, to f32, needs in order to be right.
   @inline(never) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
-    let (sum, lost) = twoSum(Doubles(a) * Doubles(b), Doubles(c))
+    let (sum, lost) = twoSum(xentk_doubles(a) * xentk_doubles(b), xentk_doubles(c))
     // Towards zero, then odd if anything was lost. Comparisons with a NaN are false: infinities and NaN stay as they
     // are.
     let above = lost .> 0
@@ -32,7 +32,7 @@ typealias Doubles = SIMD8<Double>
     let zero = SIMD8<Int64>()
     let inwards = unsafeBitCast(sum, to: SIMD8<Int64>.self) &+ zero.replacing(with: -1, where: outwards)
     let odd = inwards | zero.replacing(with: 1, where: above .| below)
-    return Lanes<Float>(unsafeBitCast(odd, to: Doubles.self))
+    return xentk_floats(unsafeBitCast(odd, to: Doubles.self))
   }
 #endif
 

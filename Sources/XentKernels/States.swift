@@ -159,7 +159,7 @@ extension Rows {
       forEachStep(count) { i, n in Double.store(Double.load(p + i, n), x + i) }
     } else {
       let p = elements.assumingMemoryBound(to: Float.self) + first
-      forEachStep(count) { i, n in Double.store(Doubles(Float.load(p + i, n)), x + i) }
+      forEachStep(count) { i, n in Double.store(xentk_doubles(Float.load(p + i, n)), x + i) }
     }
     var i = count
     while i < wholeSteps(count) {

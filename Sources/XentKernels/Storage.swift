@@ -69,13 +69,13 @@ extension xentk_array {
 
 /// Eight bfloat16, exactly.
 @inline(__always) func fromBrain(_ v: SIMD8<UInt16>) -> Lanes<Float> {
-  unsafeBitCast(SIMD8<UInt32>(truncatingIfNeeded: v) &<< 16, to: Lanes<Float>.self)
+  unsafeBitCast(xentk_widen(v) &<< 16, to: Lanes<Float>.self)
 }
 
 /// Eight half-precision numbers, exactly: moved to f32's place their exponents are 112 too small, and so are those of
 /// subnormals, which the multiplication makes normal.
 @inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> Lanes<Float> {
-  let wide = SIMD8<Int32>(truncatingIfNeeded: v)
+  let wide = xentk_widen(v)
   let magnitude = (wide & 0x7FFF) &<< 13
   var bits = unsafeBitCast(unsafeBitCast(magnitude, to: Lanes<Float>.self) * 0x1p112, to: SIMD8<Int32>.self)
   bits.replace(with: magnitude | 0x7F80_0000, where: magnitude .>= 0x0F80_0000)  // infinities and NaN
@@ -84,10 +84,10 @@ extension xentk_array {
 
 /// Eight bfloat16, rounded to nearest, ties to even.
 @inline(__always) func toBrain(_ v: Lanes<Float>) -> SIMD8<UInt16> {
-  let bits = unsafeBitCast(v, to: SIMD8<UInt32>.self)
+  let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
   var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
   rounded.replace(with: (bits &>> 16) | 0x40, where: v .!= v)
-  return SIMD8<UInt16>(truncatingIfNeeded: rounded)
+  return xentk_narrow(rounded)
 }
 
 /// Eight half-precision numbers, rounded to nearest, ties to even.
@@ -100,7 +100,7 @@ extension xentk_array {
   result.replace(with: counted &- 0x3F00_0000, where: magnitude .< 0x3880_0000)
   result.replace(with: 0x7C00, where: magnitude .>= 0x477F_F000)  // 65520 and more
   result.replace(with: 0x7E00, where: magnitude .> 0x7F80_0000)
-  return SIMD8<UInt16>(truncatingIfNeeded: result | ((bits &>> 16) & 0x8000))
+  return xentk_narrow(result | ((bits &>> 16) & 0x8000))
 }
 
 extension Element {
@@ -112,10 +112,10 @@ extension Element {
     if stride == 1 && Int(dtype) != XENT_U8 {
       while i &+ step <= count {
         switch Int(dtype) {
-        case XENT_F32: store(from((p + 4 &* i).loadUnaligned(as: Lanes<Float>.self)), out + i)
-        case XENT_F64: store(rounded((p + 8 &* i).loadUnaligned(as: Doubles.self)), out + i)
-        case XENT_F16: store(from(fromHalf((p + 2 &* i).loadUnaligned(as: SIMD8<UInt16>.self))), out + i)
-        default: store(from(fromBrain((p + 2 &* i).loadUnaligned(as: SIMD8<UInt16>.self))), out + i)
+        case XENT_F32: store(from(xentk_load_floats(p + 4 &* i)), out + i)
+        case XENT_F64: store(rounded(xentk_load_doubles(p + 8 &* i)), out + i)
+        case XENT_F16: store(from(fromHalf(xentk_load_halves(p + 2 &* i))), out + i)
+        default: store(from(fromBrain(xentk_load_halves(p + 2 &* i))), out + i)
         }
         i &+= step
       }
@@ -160,7 +160,7 @@ extension Element {
         let v = narrowed(load(source + i, n))
         let bits = isHalf ? toHalf(v) : toBrain(v)
         if n == step && stride == 1 {
-          UnsafeMutableRawPointer(p + i).storeBytes(of: bits, as: SIMD8<UInt16>.self)
+          xentk_store_halves(p + i, bits)
         } else {
           var lane = 0
           while lane < n {
