@@ -54,8 +54,9 @@ static void check_values(form form, dtype type) {
     }
     for (int n = 0; n < reals[k].right_count; n++) {
       memcpy((char *)&c.options + reals[k].offset, &reals[k].right[n], sizeof(double));
+      xent_status status = run_call(&c, NULL);
       because("%s", xent_last_error());
-      CHECK(run_call(&c, NULL) == XENT_OK, "%s: %s %g", call_label(&c), reals[k].name, reals[k].right[n]);
+      CHECK(status == XENT_OK, "%s: %s %g", call_label(&c), reals[k].name, reals[k].right[n]);
     }
     free_call(&c);
   }
@@ -70,8 +71,9 @@ static void check_values(form form, dtype type) {
     c.has[REDUCED_LOSS] = false;
     for (int n = 0; n < integers[k].right_count; n++) {
       memcpy((char *)&c.options + integers[k].offset, &integers[k].right[n], sizeof(int32_t));
+      xent_status status = run_call(&c, NULL);
       because("%s", xent_last_error());
-      CHECK(run_call(&c, NULL) == XENT_OK, "%s: %s %d", call_label(&c), integers[k].name, (int)integers[k].right[n]);
+      CHECK(status == XENT_OK, "%s: %s %d", call_label(&c), integers[k].name, (int)integers[k].right[n]);
     }
     free_call(&c);
   }
@@ -195,8 +197,9 @@ static void check_cell(form form, dtype type, const struct item *i) {
     snprintf(what, sizeof what, "%s does not go with %s", i->name, columns[form]);
     check_refused(&c, &options, &outputs, XENT_ERR_UNSUPPORTED, i->name, columns[form], what);
   } else if (i->cells[form] != ' ') {
+    xent_status status = call_with(&c, &options, &outputs, NULL);
     because("%s", xent_last_error());
-    CHECK(call_with(&c, &options, &outputs, NULL) == XENT_OK, "%s %s: %s", form_specs[form].label, dtype_name(type),
+    CHECK(status == XENT_OK, "%s %s: %s", form_specs[form].label, dtype_name(type),
           i->name);
   }
   free_call(&c);
@@ -217,9 +220,13 @@ static void check_pair(form form, dtype type, const struct item *a, const struct
   snprintf(what, sizeof what, "%s and %s", a->name, b->name);
   add_item(&c, a, NULL, NULL);
   add_item(&c, b, NULL, NULL);
-  because("%s", xent_last_error());
-  if (are_apart(a, b)) check_call_refused(&c, XENT_ERR_UNSUPPORTED, a->name, b->name, what);
-  else CHECK(run_call(&c, NULL) == XENT_OK, "%s: %s", call_label(&c), what);
+  if (are_apart(a, b)) {
+    check_call_refused(&c, XENT_ERR_UNSUPPORTED, a->name, b->name, what);
+  } else {
+    xent_status status = run_call(&c, NULL);
+    because("%s", xent_last_error());
+    CHECK(status == XENT_OK, "%s: %s", call_label(&c), what);
+  }
   free_call(&c);
 }
 

@@ -194,8 +194,9 @@ static void check_shorter_tensor(form form, dtype type) {
 
     pointer = lengthen(&c.tensors[t], sizeof(xent_tensor), 24, 24);
     memcpy((is_output(t) ? (char *)&outputs : (char *)&options) + tensor_specs[t].offset, &pointer, sizeof pointer);
+    status = call_with(&c, &options, &outputs, NULL);
     because("%s", xent_last_error());
-    CHECK(call_with(&c, &options, &outputs, NULL) == XENT_OK, "%s: %s of a newer version", call_label(&c),
+    CHECK(status == XENT_OK, "%s: %s of a newer version", call_label(&c),
           tensor_name(form, t));
     free_call(&c);
   }
@@ -246,11 +247,13 @@ static void check_struct_sizes(form form, dtype type) {
       check_refused(&c, &own, &own_outputs, XENT_ERR_UNSUPPORTED, tensor_name(form, t), "struct_size", what);
     }
   }
+  xent_status status = call_with(&c, lengthen(&options, sizeof options, 40, 40), &outputs, NULL);
   because("%s", xent_last_error());
-  CHECK(call_with(&c, lengthen(&options, sizeof options, 40, 40), &outputs, NULL) == XENT_OK,
+  CHECK(status == XENT_OK,
         "%s: options of a newer version", call_label(&c));
+  status = call_with(&c, &options, lengthen(&outputs, sizeof outputs, 40, 40), NULL);
   because("%s", xent_last_error());
-  CHECK(call_with(&c, &options, lengthen(&outputs, sizeof outputs, 40, 40), NULL) == XENT_OK,
+  CHECK(status == XENT_OK,
         "%s: outputs of a newer version", call_label(&c));
   free_call(&c);
 }
