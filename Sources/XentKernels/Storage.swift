@@ -77,8 +77,9 @@ extension xentk_array {
 @inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> Lanes<Float> {
   let wide = xentk_widen(v)
   let magnitude = (wide & 0x7FFF) &<< 13
-  var bits = unsafeBitCast(unsafeBitCast(magnitude, to: Lanes<Float>.self) * 0x1p112, to: SIMD8<Int32>.self)
-  bits.replace(with: magnitude | 0x7F80_0000, where: magnitude .>= 0x0F80_0000)  // infinities and NaN
+  let value = unsafeBitCast(magnitude, to: Lanes<Float>.self) * 0x1p112
+  var bits = unsafeBitCast(value, to: SIMD8<Int32>.self)
+  bits.replace(with: magnitude | 0x7F80_0000, where: value .>= 0x1p16)  // infinities and NaN
   return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: Lanes<Float>.self)
 }
 
@@ -94,12 +95,13 @@ extension xentk_array {
 @inline(__always) func toHalf(_ v: Lanes<Float>) -> SIMD8<UInt16> {
   let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
   let magnitude = bits & 0x7FFF_FFFF
+  let size = unsafeBitCast(magnitude, to: Lanes<Float>.self)
   var result = (magnitude &+ 0xFFF &+ ((magnitude &>> 13) & 1) &- (112 &<< 23)) &>> 13
   // Below 2^-14 the addition rounds to a multiple of 2^-24, which is what a subnormal counts.
-  let counted = unsafeBitCast(unsafeBitCast(magnitude, to: Lanes<Float>.self) + 0.5, to: SIMD8<Int32>.self)
-  result.replace(with: counted &- 0x3F00_0000, where: magnitude .< 0x3880_0000)
-  result.replace(with: 0x7C00, where: magnitude .>= 0x477F_F000)  // 65520 and more
-  result.replace(with: 0x7E00, where: magnitude .> 0x7F80_0000)
+  let counted = unsafeBitCast(size + 0.5, to: SIMD8<Int32>.self)
+  result.replace(with: counted &- 0x3F00_0000, where: size .< 0x1p-14)
+  result.replace(with: 0x7C00, where: size .>= 65520)
+  result.replace(with: 0x7E00, where: size .!= size)
   return xentk_narrow(result | ((bits &>> 16) & 0x8000))
 }
 
