@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * digest [small]: one line "<function> <small|large> <64-bit FNV-1a of every output bit>" for each function and dtype.
+ * digest [small]: one line "<function> <small|large> <64-bit FNV-1a of every output bit>" for each function and dtype;
+ * for a descriptor function "<function> <dtype> ...", over all its outputs with every set of options.
  *
  * The bits are the same at every CPU level, for every number of threads, static or shared, and from version to version
  * (Tests/Golden/digest.txt). The corpus is made of integers and exact operations only, never with a libm; a NaN counts
  * as one value whatever its payload. The large half is there to be cut up among threads; under an emulator it is slow.
  */
-#include "operations.h"
+#include "descriptors.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -122,15 +123,17 @@ static void hash_bytes(uint64_t *hash, uint64_t value, size_t bytes) {
   for (size_t k = 0; k < bytes; k++) *hash = (*hash ^ (value >> 8 * k & 0xFF)) * UINT64_C(0x100000001B3);
 }
 
-static void hash_array(uint64_t *hash, const void *array, dtype type, int64_t count) {
+static void hash_number(uint64_t *hash, const void *number, dtype type) {
   static const uint64_t nan[DTYPES] = {0x7FC00000u, UINT64_C(0x7FF8000000000000), 0x7E00, 0x7FC0};
   size_t size = dtype_size(type);
-  for (int64_t n = 0; n < count; n++) {
-    uint64_t bits = 0; /* little-endian, as every platform so far */
-    double value = load(array, type, n);
-    memcpy(&bits, (const char *)array + n * (int64_t)size, size);
-    hash_bytes(hash, value != value ? nan[type] : bits, size);
-  }
+  uint64_t bits = 0; /* little-endian, as every platform so far */
+  double value = load(number, type, 0);
+  memcpy(&bits, number, size);
+  hash_bytes(hash, value != value ? nan[type] : bits, size);
+}
+
+static void hash_array(uint64_t *hash, const void *array, dtype type, int64_t count) {
+  for (int64_t n = 0; n < count; n++) hash_number(hash, (const char *)array + n * (int64_t)dtype_size(type), type);
 }
 
 static void hash_outputs(uint64_t *hash, const operation *op, dtype type, const parameters *p, void *const *arrays) {
@@ -197,6 +200,64 @@ static uint64_t digest_large(const operation *op, dtype type) {
   return hash;
 }
 
+/* ---- Descriptors ------------------------------------------------------------------------------------------------ */
+
+static void hash_tensor(uint64_t *hash, const xent_tensor *t) {
+  for (int64_t o = 0; o < t->outer; o++)
+    for (int64_t c = 0; c < t->classes; c++)
+      for (int64_t i = 0; i < t->inner; i++)
+        if (is_floating(t->dtype)) hash_number(hash, element_at(t, o, c, i), (dtype)(t->dtype - XENT_F32));
+        else hash_bytes(hash, (uint64_t)load_integer(t, o, c, i), sizeof(int64_t));
+}
+
+static void digest_variant(uint64_t *hash, form form, dtype type, const int64_t *shape, int v, bool is_wild) {
+  call c = make_call(form, type, shape[0], shape[1], shape[2], &variants[v], is_wild, (uint64_t)(shape[1] + v));
+  for (tensor t = 0; t < TENSORS; t++)
+    if (c.has[t]) move_tensor(&c, t, &layouts[(v + (int)t) % 4]);
+  if (run_call(&c, NULL) != XENT_OK) {
+    printf("not ok - %s: %s\n", call_label(&c), xent_last_error());
+    exit(1);
+  }
+  for (tensor t = REDUCED_LOSS; t < TENSORS; t++)
+    if (c.has[t]) hash_tensor(hash, &c.tensors[t]);
+  if (c.has_sums) {
+    hash_array(hash, &c.sums.loss_sum, F64, 1);
+    hash_array(hash, &c.sums.weight_sum, F64, 1);
+    hash_bytes(hash, (uint64_t)c.sums.rows_counted, sizeof c.sums.rows_counted);
+    if (form == CE_INDEX) hash_bytes(hash, (uint64_t)c.sums.correct, sizeof c.sums.correct);
+  }
+  free_call(&c);
+}
+
+/* All forms of a function. */
+static uint64_t digest_descriptors(form first, form last, dtype type, bool is_large) {
+  static const int64_t small[][3] = {{16, 1, 1}, {8, 3, 2},    {24, 17, 1}, {2, 40, 12},
+                                     {1, 5, 70}, {16, 130, 1}, {4, 300, 3}, {8, 2050, 1}};
+  static const int64_t large[][3] = {{600, 257, 1}, {2, 70, 1200}, {2, 70001, 1}};
+  const int64_t(*shapes)[3] = is_large ? large : small;
+  size_t count = is_large ? sizeof large / sizeof *large : sizeof small / sizeof *small;
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (form form = first; form <= last; form++)
+    for (int v = 0; v < variant_count; v++)
+      for (size_t s = 0; s < count; s++) {
+        if (!(variants[v].forms >> form & 1) || (is_large && (size_t)v % count != s)) continue;
+        digest_variant(&hash, form, type, shapes[s], v, false);
+        if (!is_large) digest_variant(&hash, form, type, shapes[s], v, true);
+      }
+  return hash;
+}
+
+static void print_descriptors(bool only_small) {
+  for (form first = 0, last; first < FORMS; first = last + 1) {
+    last = first;
+    while (last + 1 < FORMS && !strcmp(form_specs[last + 1].function, form_specs[first].function)) last++;
+    for (dtype type = F32; type < DTYPES; type++)
+      for (int is_large = 0; is_large <= !only_small; is_large++)
+        printf("%s %s %s %016" PRIx64 "\n", form_specs[first].function, dtype_name(type), is_large ? "large" : "small",
+               digest_descriptors(first, last, type, is_large));
+  }
+}
+
 int main(int count, char **arguments) {
   bool only_small = count == 2 && !strcmp(arguments[1], "small");
   if (count > 1 && !only_small) return 2;
@@ -206,5 +267,6 @@ int main(int count, char **arguments) {
       if (!only_small)
         printf("%s large %016" PRIx64 "\n", function_name(&operations[k], type), digest_large(&operations[k], type));
     }
+  print_descriptors(only_small);
   return 0;
 }
