@@ -3,18 +3,21 @@
 
 A regime is a named list of rows of logits that is hard for one reason. The functions of one row (softmax, log_softmax,
 logsumexp, cross_entropy and its gradient) are tried on every regime; what targets, weights and reductions do is tried
-on one small batch. Random numbers come from integers alone and are seeded by the name of the case, so that they are the
-same on every machine and stay the same when cases are added.
+on one small batch (cases_batch.py); cases_grad.py has the functions that take a gradient, cases_binary.py the binary
+loss. Random numbers come from integers alone and are seeded by the name of the case, so that they are the same on every
+machine and stay the same when cases are added.
 """
 
 import random
-import struct
 from dataclasses import dataclass, field
 from typing import Optional
 
+from rounding import as_dtype
+
 INF, NAN = float("inf"), float("nan")
-NONE, MEAN, SUM = 0, 1, 2
-REDUCTIONS = {"none": NONE, "mean": MEAN, "sum": SUM}
+NONE, MEAN, SUM, MEAN_ROWS = 0, 1, 2, 3
+REDUCTIONS = {"none": NONE, "mean": MEAN, "sum": SUM, "mean_rows": MEAN_ROWS}
+DTYPES = ("f32", "f64", "f16", "bf16")
 IGNORE = -100
 
 
@@ -24,16 +27,18 @@ class Case:
     function: str
     dtype: str
     classes: int
-    rows: list = field(default_factory=list)  # logits, or log_probs where the function takes those
-    grads: Optional[list] = None  # grad_log_probs
-    targets: Optional[list] = None
+    rows: list = field(default_factory=list)  # logits, or log_probs or probs where the function takes those
+    grads: Optional[list] = None  # grad_log_probs, grad_probs
+    targets: Optional[list] = None  # a class for each row; for the binary loss a row of labels
     weight: Optional[list] = None
     ignore_index: int = IGNORE
     reduction: int = NONE
+    pos_weight: Optional[list] = None
+    grad_lse: Optional[list] = None
 
 
-def as_dtype(value, dtype):
-    return value if dtype == "f64" else struct.unpack("<f", struct.pack("<f", value))[0]
+def cast_rows(rows, dtype):
+    return [[as_dtype(v, dtype) for v in row] for row in rows]
 
 
 def normal(seed, dtype, rows, classes, spread=1.0):
@@ -56,19 +61,37 @@ def spikes(classes, at, rest=0.0):
     return row
 
 
+@dataclass(frozen=True)
+class Range:
+    """Where a dtype ends, and how far apart its numbers are."""
+
+    tiny: tuple  # gaps whose exponentials are small, subnormal and 0
+    huge: float  # nearly the largest number
+    over: float  # two of them are more
+    offset: float  # a large number, whose neighbours are `step` away
+    step: float
+    least: float
+    deep: float  # well in the subnormal numbers
+    unit: float  # what 2^15 and its neighbours lie apart, or 1 if that is less
+
+
+RANGES = {
+    "f32": Range((20.75, 69.0, 86.5, 87.5, 88.75, 95.0, 103.0, 103.5), 3e38, 1.5e38, 1e8, 8.0, 2.0**-149, 1e-40, 1.0),
+    "f64": Range((20.75, 69.0, 690.0, 707.5, 709.0, 740.0, 745.0), 1e308, 8e307, 1e16, 2.0, 2.0**-1074, 1e-310, 1.0),
+    "f16": Range((7.5, 9.75, 10.5, 16.5, 17.25, 69.0, 86.5, 103.0), 65504.0, 4e4, 2048.0, 2.0, 2.0**-24, 3e-6, 32.0),
+    "bf16": Range((20.75, 69.0, 86.5, 88.5, 91.0, 92.5, 103.5), 3.3e38, 1.7e38, 256.0, 2.0, 2.0**-133, 1e-39, 256.0),
+}
+
+
 def regimes(dtype):
     """name -> (rows, targets): the rows of one regime have one length, and each has the target hardest on it."""
-    single = dtype == "f32"
-    tiny = (
-        (20.75, 69.0, 86.5, 87.5, 88.75, 95.0, 103.0, 103.5)
-        if single
-        else (20.75, 69.0, 690.0, 707.5, 709.0, 740.0, 745.0)
-    )
-    huge, over, step, offset = (3e38, 1.5e38, 8.0, 1e8) if single else (1e308, 8e307, 2.0, 1e16)
-    huge, over = as_dtype(huge, dtype), as_dtype(over, dtype)
-    least = 2.0**-149 if single else 2.0**-1074
-    deep = as_dtype(1e-40, dtype) if single else 1e-310
-    border = 32768.0
+    found = _regimes(dtype, RANGES[dtype])
+    return {name: (cast_rows(rows, dtype), targets) for name, (rows, targets) in found.items()}
+
+
+def _regimes(dtype, of):
+    tiny, huge, over, offset, step, least = of.tiny, of.huge, of.over, of.offset, of.step, of.least
+    border, unit = 32768.0, of.unit
     return {
         "worked_example": ([[1.0, 2.0, 7.0], [4.0, 7.0, 9.0], [8.0, 3.0, 4.0]], [2, 2, 0]),
         "normal": (normal(f"normal {dtype}", dtype, 6, 5, 3.0), [0, 1, 2, 3, 4, 0]),
@@ -90,7 +113,10 @@ def regimes(dtype):
             [0, 1, 0, 1, 0, 0],
         ),
         "large": ([[over, -over, 0.0], [over, -over, over], [-over, -over, -over]], [1, 2, 0]),
-        "subnormal_logits": ([[least, 2 * least, 0.0], [deep, -deep, least], [-least, -least, -least]], [0, 1, 2]),
+        "subnormal_logits": (
+            [[least, 2 * least, 0.0], [of.deep, -of.deep, least], [-least, -least, -least]],
+            [0, 1, 2],
+        ),
         "ties": ([[5.0] * 4, [0.0] * 4, [offset] * 4, [5.0, 5.0, 5.0, 1.0], [-7.0, 3.0, 3.0, -7.0]], [3, 0, 1, 3, 1]),
         "dominating": ([spikes(5, {at: 40.0}) for at in (0, 2, 4)] * 2, [0, 2, 4, 1, 1, 1]),
         "ascending": ([[-3.0, -1.5, 0.25, 2.0, 7.5], [-1000.0, -10.0, 0.0, 10.0, 1000.0]], [4, 4]),
@@ -108,9 +134,9 @@ def regimes(dtype):
         ),
         "reference_border": (
             [
-                [border, border - 0.5, 1.0],
-                [-border, -border - 0.5, -border - 2],
-                [border - 1, border + 1, border],
+                [border, border - unit / 2, 1.0],
+                [-border, -border - unit / 2, -border - 2 * unit],
+                [border - unit, border + unit, border],
                 [-border, 0.0, border],
             ],
             [0, 2, 0, 1],
@@ -118,7 +144,7 @@ def regimes(dtype):
     }
 
 
-def _rows_regimes(dtype):
+def rows_regimes(dtype):
     """Every regime, and one row of each of the small sizes."""
     found = [(name, rows, targets) for name, (rows, targets) in regimes(dtype).items()]
     for classes in (1, 2, 7, 8, 9):
@@ -128,14 +154,34 @@ def _rows_regimes(dtype):
     return found
 
 
+WIDE_SIZES = {"f32": (63, 64, 65, 127, 129, 130, 2047, 2048, 2049, 5000), "f64": (65, 2049, 5000)}
+WIDE_F32_ONLY = {
+    "max_first",
+    "max_before_chunk_border",
+    "max_last",
+    "all_equal",
+    "one_unmasked",
+    "large_in_first_chunk",
+}
+WIDE_16_BITS = {"max_elsewhere", "masked_chunk", "nan_last", "large_in_last_chunk", "tiny_loss_of_many"}
+WIDE_LOGSUMEXP = {
+    "classes_129", "classes_2049", "wide_max_last", "wide_masked_chunk", "wide_nan_last", "wide_large_in_last_chunk",
+    "wide_negative_large_chunks", "wide_far_in_one_chunk",
+}  # fmt: skip
+
+
+def _wide_names(name, dtype):
+    return name in WIDE_16_BITS if dtype in ("f16", "bf16") else dtype == "f32" or name not in WIDE_F32_ONLY
+
+
 def _wide_inputs(dtype):
     """Rows that cross a strip (64) or a chunk (2048) and are cheap to print, for functions with one result a row."""
-    sizes = (63, 64, 65, 127, 129, 130, 2047, 2048, 2049, 5000) if dtype == "f32" else (65, 2049, 5000)
-    for classes in sizes:
+    for classes in WIDE_SIZES.get(dtype, (65, 2049)):
         yield f"classes_{classes}", coarse(f"wide {classes} {dtype}", classes), classes - 1
     high = 32768.0
-    far = 1e30 if dtype == "f32" else 1e300
-    far = as_dtype(far, dtype)
+    far = 1e300 if dtype == "f64" else 1e30
+    deep = -512.0 if dtype == "f64" else -64.0
+    deeper = -720.0 if dtype == "f64" else -96.0
     for name, row, target in (
         ("max_first", spikes(2049, {0: 30.0}), 0),
         ("max_before_chunk_border", spikes(2049, {2047: 30.0}), 2047),
@@ -151,30 +197,16 @@ def _wide_inputs(dtype):
         ("large_in_two_chunks", spikes(4100, {100: high + 0.5, 2100: high, 4097: -3.0}), 2100),
         ("negative_large_chunks", [-high] * 2047 + [-high - 2.0, -high + 1.0, -high - 1.0], 2049),
         ("far_in_one_chunk", spikes(2060, {2050: far, 3: -far}), 2050),
-        ("tiny_loss_of_many", spikes(2060, {2059: 0.0}, -64.0 if dtype == "f32" else -512.0), 2059),
-        ("subnormal_loss_of_many", spikes(2060, {1: 0.0}, -96.0 if dtype == "f32" else -720.0), 1),
+        ("tiny_loss_of_many", spikes(2060, {2059: 0.0}, deep), 2059),
+        ("subnormal_loss_of_many", spikes(2060, {1: 0.0}, deeper), 1),
     ):
-        if dtype == "f32" or name not in WIDE_F32_ONLY:
-            yield f"wide_{name}", row, target
-
-
-WIDE_F32_ONLY = {
-    "max_first",
-    "max_before_chunk_border",
-    "max_last",
-    "all_equal",
-    "one_unmasked",
-    "large_in_first_chunk",
-}
-WIDE_LOGSUMEXP = {
-    "classes_129", "classes_2049", "wide_max_last", "wide_masked_chunk", "wide_nan_last", "wide_large_in_last_chunk",
-    "wide_negative_large_chunks", "wide_far_in_one_chunk",
-}  # fmt: skip
+        if _wide_names(name, dtype):
+            yield f"wide_{name}", cast_rows([row], dtype)[0], target
 
 
 def row_cases():
-    for dtype in ("f32", "f64"):
-        for name, rows, targets in _rows_regimes(dtype):
+    for dtype in DTYPES:
+        for name, rows, targets in rows_regimes(dtype):
             classes = len(rows[0])
             for function in ("softmax", "log_softmax", "logsumexp"):
                 yield Case(name, function, dtype, classes, rows)
@@ -184,7 +216,7 @@ def row_cases():
             yield Case(name, "cross_entropy", dtype, len(row), [row], targets=[target])
             if name in WIDE_LOGSUMEXP:
                 yield Case(name, "logsumexp", dtype, len(row), [row])
-        # A result for every class costs 45 bytes an element, so f64 stops at 300 classes here.
+        # A result for every class costs 45 bytes an element, so only f32 goes beyond 300 classes here.
         wide = coarse(f"wide results {dtype}", 2049 if dtype == "f32" else 300)
         for function in ("softmax", "log_softmax"):
             yield Case(f"wide_{len(wide)}", function, dtype, len(wide), [wide])
@@ -193,103 +225,3 @@ def row_cases():
         for function in ("softmax", "log_softmax", "logsumexp"):
             yield Case("no_rows", function, dtype, 3)
             yield Case("no_classes", function, dtype, 0, [[], []])
-
-
-def batch_cases():
-    """What targets, weight, ignore_index and reduction do, on one batch."""
-    for dtype in ("f32", "f64"):
-        rows = normal(f"batch {dtype}", dtype, 6, 4, 2.0)
-        blind = [list(r) for r in rows]
-        blind[1], blind[4] = [NAN] * 4, [INF, NAN, -INF, 0.0]
-        t, skip, all_skipped = [3, 0, 2, 1, 0, 2], [3, IGNORE, 2, 1, IGNORE, 2], [IGNORE] * 6
-        cast = lambda values: [as_dtype(v, dtype) for v in values]
-        even = cast([0.5, 1.25, 3.0, 0.1])
-        signed = cast([0.0, -0.75, 2.5, 4.0])
-        ranged = cast([1e30, 1e-30, 1.0, 1e-38 if dtype == "f32" else 1e-300])
-        lost = [1.0, NAN, 2.0, 0.5]
-        zero = [1.0, 2.0, 0.0, 3.0]
-        settings = {
-            "plain": (rows, t, None, IGNORE),
-            "weighted": (rows, t, even, IGNORE),
-            "weight_zero_and_negative": (rows, t, signed, IGNORE),
-            "weight_huge_and_tiny": (rows, t, ranged, IGNORE),
-            "weight_nan_used": (rows, t, lost, IGNORE),
-            "weight_nan_unused": (rows, [0, 2, 3, 0, 2, 3], lost, IGNORE),
-            "weight_nan_ignored": (rows, [0, 1, 3, 0, 1, 3], lost, 1),
-            "weight_all_zero": (rows, [2] * 6, zero, IGNORE),
-            "ignored": (rows, skip, None, IGNORE),
-            "ignored_weighted": (rows, skip, even, IGNORE),
-            "ignored_rows_not_read": (blind, skip, even, IGNORE),
-            "ignore_index_in_range": (rows, t, None, 2),
-            "ignore_index_zero_weighted": (rows, t, even, 0),
-            "ignore_index_large": (rows, [3, 2**62, 2, 1, 2**62, 2], None, 2**62),
-            "all_ignored": (rows, all_skipped, None, IGNORE),
-            "all_ignored_weighted": (rows, [1] * 6, even, 1),
-            "no_rows": ([], [], None, IGNORE),
-            "no_rows_weighted": ([], [], even, IGNORE),
-        }
-        for name, (logits, targets, weight, ignore) in settings.items():
-            for how, reduction in REDUCTIONS.items():
-                for function in ("nll", "cross_entropy", "cross_entropy_grad", "nll_grad"):
-                    # Log-probabilities need not come from a softmax: the negative numbers do.
-                    values = [[-abs(v) for v in r] for r in logits] if function == "nll" else logits
-                    yield Case(f"{name}_{how}", function, dtype, 4, values, None, targets, weight, ignore, reduction)
-        yield from _loss_cases(dtype)
-
-
-def _loss_cases(dtype):
-    for how, reduction in REDUCTIONS.items():
-        for function in ("cross_entropy", "cross_entropy_grad", "nll", "nll_grad"):
-            yield Case(f"no_classes_all_ignored_{how}", function, dtype, 0, [[], []], None, [7, 7], None, 7, reduction)
-    big, small = (1e20, 1e-20) if dtype == "f32" else (1e200, 1e-200)
-    big, small = as_dtype(big, dtype), as_dtype(small, dtype)
-    mixed = [[-big], [-1.0], [-small], [-1.0]] + [[-1.0]] * 60
-    many = [[v, 0.0] for v in coarse(f"many rows {dtype}", 300)]
-    tiny = [[0.0, -60.0 - k / 8] for k in range(40)]
-    hard = [[0.0, -INF], [NAN, -1.0], [-3.0, NAN], [-INF, INF]]
-    for how, reduction in (("mean", MEAN), ("sum", SUM)):
-        yield Case(f"magnitudes_{how}", "nll", dtype, 1, mixed, None, [0] * 64, None, IGNORE, reduction)
-        yield Case(f"many_rows_{how}", "cross_entropy", dtype, 2, many, None, [0, 1] * 150, None, IGNORE, reduction)
-        yield Case(f"tiny_losses_{how}", "cross_entropy", dtype, 2, tiny, None, [0] * 40, None, IGNORE, reduction)
-        for name in ("masks", "nan", "plus_inf", "largest", "worked_example", "loss_tiny"):
-            rows, targets = regimes(dtype)[name]
-            for function in ("cross_entropy", "cross_entropy_grad"):
-                yield Case(f"{name}_{how}", function, dtype, len(rows[0]), rows, None, targets, None, IGNORE, reduction)
-    for name, targets in (("only_the_target_is_read", [0, 1, 0, 1]), ("inf_and_nan", [1, 0, 0, 0])):
-        yield Case(name, "nll", dtype, 2, hard, None, targets)
-    yield Case("mask_with_weight_zero", "nll", dtype, 2, hard[:1], None, [1], [1.0, 0.0])
-    yield Case("overflows", "nll", dtype, 2, [[-big, -1.0]], None, [0], [big, big])
-
-
-def log_softmax_grad_cases():
-    for dtype in ("f32", "f64"):
-        cast = lambda rows: [[as_dtype(v, dtype) for v in r] for r in rows]
-        lp = [[-v for v in r] for r in normal(f"log_probs {dtype}", dtype, 4, 5)]
-        lp = [[-abs(v) for v in r] for r in lp]
-        big = 1e8 if dtype == "f32" else 1e16
-        far = -95.0 if dtype == "f32" else -740.0
-        for name, log_probs, grads in (
-            ("normal", lp, normal(f"grads {dtype}", dtype, 4, 5)),
-            ("one_hot", lp, [[-1.0 if j == i else 0.0 for j in range(5)] for i in range(4)]),
-            ("all_zero", lp, [[0.0] * 5] * 4),
-            ("magnitudes", lp, cast([[1e-30, 1.0, 1e20, -3.0, 0.0], [1e-20, 1e-25, 1e-30, -1e-22, 0.0]] * 2)),
-            ("sum_cancels", cast([[-0.5, -1.0, -2.0], [-1e-3, -9.0, -8.0]]), [[big, 1.0, -big], [1.0, big, -big]]),
-            ("difference_cancels", cast([[-0.7, -0.7], [-1e-6, -14.0]]), [[1.0, 1.0], [1.0, 0.0]]),
-            ("certain", [[0.0, -INF, -INF], [-INF, 0.0, -INF]], [[1.0, 2.0, 3.0], [-1.0, 0.5, -1.0]]),
-            ("subnormal", [[0.0, far, far - 5.0]], [[1.0, 0.0, 0.0]]),
-            ("nan_rows", [[NAN, NAN], [-0.5, -1.0], [-1.0, -0.5]], [[1.0, 2.0], [NAN, 0.0], [1.0, 2.0]]),
-            ("inf_gradient", [[-0.5, -1.0], [-0.5, -1.0]], [[INF, 1.0], [1.0, -INF]]),
-        ):
-            yield Case(name, "log_softmax_grad", dtype, len(grads[0]), log_probs, grads)
-        wide = 2049 if dtype == "f32" else 300
-        grads = [v / 8 for v in coarse(f"wide grads {dtype}", wide)]
-        rows = [[-8.5 - v for v in coarse(f"wide log_probs {dtype}", wide)]]
-        yield Case(f"wide_{wide}", "log_softmax_grad", dtype, wide, rows, [grads])
-        yield Case("no_rows", "log_softmax_grad", dtype, 3, [], [])
-        yield Case("no_classes", "log_softmax_grad", dtype, 0, [[], []], [[], []])
-
-
-def all_cases():
-    yield from row_cases()
-    yield from batch_cases()
-    yield from log_softmax_grad_cases()

@@ -15,7 +15,7 @@ PRECISION = 400
 mp.prec = PRECISION
 
 NAN, INF, ZERO, ONE = mpf("nan"), mpf("inf"), mpf(0), mpf(1)
-NONE, MEAN, SUM = 0, 1, 2
+NONE, MEAN, SUM, MEAN_ROWS = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,10 @@ def logsumexp(rows):
     return [lse_of(Row(r)) for r in rows]
 
 
+def logsumexp_grad(rows, grad_lse):
+    return [own(mpf(g) * row.prob(j)) for row, g in zip(map(Row, rows), grad_lse) for j in range(len(row.x))]
+
+
 def lse_of(row):
     value = row.lse()
     return Exact(value, max(ONE, abs(value)) if isfinite(value) else value)
@@ -117,12 +121,16 @@ def reduced(losses, weights, reduction):
     counted = [loss for loss in losses if loss is not None]
     # Losses of both signs (negative weights) cancel in the sum, so the ulp is that of the sum of their magnitudes.
     value, magnitude = _add(counted), _add([abs(loss) for loss in counted])
-    if reduction == MEAN:
-        denominator = _add([w for w in weights if w is not None])
-        if denominator == 0:
-            return [Exact(NAN, NAN)]
-        value, magnitude = value / denominator, magnitude / abs(denominator)
-    return [Exact(value, magnitude)]
+    denominator = divisor(weights, reduction)
+    if denominator == 0:
+        return [Exact(NAN, NAN)]
+    return [Exact(value / denominator, magnitude / abs(denominator))]
+
+
+def divisor(weights, reduction):
+    """What the reduction divides by."""
+    counted = [w for w in weights if w is not None]
+    return _add(counted) if reduction == MEAN else mpf(len(counted)) if reduction == MEAN_ROWS else ONE
 
 
 def _add(values):
@@ -135,9 +143,7 @@ def _add(values):
 
 def row_factors(weights, reduction):
     """c of the header: the factor of each row's gradient, None for a row that does not count."""
-    if reduction != MEAN:
-        return weights
-    denominator = _add([w for w in weights if w is not None])
+    denominator = divisor(weights, reduction)
     return [None if w is None else NAN if denominator == 0 else w / denominator for w in weights]
 
 
@@ -165,6 +171,72 @@ def cross_entropy_grad(rows, targets, weight, ignore_index, reduction):
     return gradient
 
 
+def binary_cross_entropy(rows, labels, weight, pos_weight, reduction):
+    terms = _binary(rows, labels, weight, pos_weight, binary_loss)
+    if reduction == NONE:
+        return terms
+    denominator = _binary_divisor(rows, reduction)
+    if denominator == 0:
+        return [Exact(NAN, NAN)]
+    value, magnitude = _add([t.value for t in terms]), _add([t.scale for t in terms])
+    return [Exact(value / denominator, magnitude / denominator)]
+
+
+def binary_cross_entropy_grad(rows, labels, weight, pos_weight, reduction):
+    denominator = _binary_divisor(rows, reduction)
+    terms = _binary(rows, labels, weight, pos_weight, binary_grad)
+    return [Exact(t.value / denominator, t.scale / denominator) for t in terms]
+
+
+def _binary(rows, labels, weight, pos_weight, function):
+    at = lambda weights, j: ONE if weights is None else mpf(weights[j])
+    return [
+        function(mpf(x), mpf(y), at(weight, j), at(pos_weight, j))
+        for row, row_labels in zip(rows, labels)
+        for j, (x, y) in enumerate(zip(row, row_labels))
+    ]
+
+
+def _binary_divisor(rows, reduction):
+    return mpf({MEAN: sum(map(len, rows)), MEAN_ROWS: len(rows)}.get(reduction, 1))
+
+
+def _times(factor, value):
+    """A factor of 0 makes 0 of an infinite logarithm, but not of a NaN."""
+    return ZERO if factor == 0 and not isnan(value) else factor * value
+
+
+def binary_loss(x, y, weight, pos_weight):
+    """The loss of one element; where its two terms have different signs the ulp is that of the larger."""
+    at_one, at_zero = (NAN, NAN) if isnan(x) else (softplus(-x), softplus(x))
+    terms = (_times(weight, _times(pos_weight * y, at_one)), _times(weight, _times(1 - y, at_zero)))
+    return _of_terms(*terms)
+
+
+def binary_grad(x, y, weight, pos_weight):
+    s, other = sigmoid(x), sigmoid(-x)
+    return _of_terms(weight * ((1 - y) * s), -weight * (pos_weight * y * other))
+
+
+def _of_terms(*terms):
+    value = _add(terms)
+    return Exact(value, max([abs(value), *map(abs, terms)]) if isfinite(value) else value)
+
+
+def softplus(x):
+    """log(1 + exp(x))"""
+    if isinf(x):
+        return INF if x > 0 else ZERO
+    return max(x, ZERO) + log1p(exp(-abs(x)))
+
+
+def sigmoid(x):
+    if isnan(x) or isinf(x):
+        return NAN if isnan(x) else ONE if x > 0 else ZERO
+    small = exp(-abs(x))
+    return (ONE if x > 0 else small) / (1 + small)
+
+
 def nll_grad(targets, classes, weight, ignore_index, reduction):
     factors = row_factors(row_weights(targets, weight, ignore_index), reduction)
     return [own(-c if c is not None and j == t else ZERO) for t, c in zip(targets, factors) for j in range(classes)]
@@ -184,3 +256,18 @@ def log_softmax_grad_at(lp, g, classes):
         term = (ZERO if mpf(lp[j]) == -INF else exp(mpf(lp[j]))) * total
         value = mpf(g[j]) - term
         yield Exact(value, max(abs(mpf(g[j])), abs(term), abs(value)) if isfinite(value) else value)
+
+
+def softmax_grad(probs, grad_probs):
+    gradient = []
+    for p, g in zip(probs, grad_probs):
+        gradient += softmax_grad_at(p, g, range(len(p)))
+    return gradient
+
+
+def softmax_grad_at(p, g, classes):
+    """One row's gradient, at some of its classes."""
+    products = [mpf(a) * mpf(b) for a, b in zip(p, g)]
+    total = fsum(products) if all(map(isfinite, products)) else _add(products)
+    for j in classes:
+        yield _of_terms(products[j], -mpf(p[j]) * total)

@@ -3,7 +3,20 @@
 
 import math
 
-from mpmath import isinf, isnan
+from mpmath import isinf, isnan, mpf
+
+# bits of the significand, exponents of the smallest subnormal and of what is infinite
+FORMATS = {"f32": (24, -149, 128), "f64": (53, -1074, 1024), "f16": (11, -24, 16), "bf16": (8, -133, 128)}
+
+
+def real_dtype(dtype):
+    """That of losses, statistics and weights."""
+    return "f64" if dtype == "f64" else "f32"
+
+
+def as_dtype(value, dtype):
+    """The number of a dtype that is nearest to a float."""
+    return rounded(mpf(value), *FORMATS[dtype])
 
 
 def rounded(value, bits=53, least=-1074, most=1024):
