@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "operations.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,32 +152,47 @@ void drop_weights(const operation *op, void **arrays) {
 
 /* ---- Values ----------------------------------------------------------------------------------------------------- */
 
-/* A 16-bit format is a sign, exponent bits and fraction bits. No _Float16: it is what is being tested against. */
+/* A 16-bit format is a sign, exponent bits and fraction bits. No _Float16: it is what is being tested against. In
+ * integers, because tests convert by the million. */
 typedef struct {
   int exponent_bits, fraction_bits;
+  double smallest; /* subnormal */
 } format;
 
-static const format formats[DTYPES] = {[F16] = {5, 10}, [BF16] = {8, 7}};
+static const format formats[DTYPES] = {[F16] = {5, 10, 0x1p-24}, [BF16] = {8, 7, 0x1p-133}};
+
+static double double_of_bits(uint64_t bits) {
+  double value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 static double value_of_bits(uint16_t bits, format f) {
-  int bias = (1 << (f.exponent_bits - 1)) - 1, exponent = bits >> f.fraction_bits & ((1 << f.exponent_bits) - 1);
-  int fraction = bits & ((1 << f.fraction_bits) - 1), hidden = exponent ? 1 << f.fraction_bits : 0;
-  double magnitude = ldexp(hidden + fraction, (exponent ? exponent : 1) - bias - f.fraction_bits);
-  if (exponent == (1 << f.exponent_bits) - 1) magnitude = fraction ? NAN : INFINITY;
-  return bits >> 15 ? -magnitude : magnitude;
+  uint64_t sign = (uint64_t)(bits >> 15) << 63, fraction = bits & ((1u << f.fraction_bits) - 1);
+  int bias = (1 << (f.exponent_bits - 1)) - 1, exponent = (bits & 0x7FFF) >> f.fraction_bits;
+  if (!exponent) return (sign ? -1 : 1) * (double)fraction * f.smallest;
+  uint64_t wide = exponent > 2 * bias ? 0x7FF : (uint64_t)(exponent - bias + 1023);
+  return double_of_bits(sign | wide << 52 | fraction << (52 - f.fraction_bits));
 }
 
 static uint16_t nearest_bits(double value, format f) {
-  int bias = (1 << (f.exponent_bits - 1)) - 1, infinity = ((1 << f.exponent_bits) - 1) << f.fraction_bits, exponent;
-  int sign = signbit(value) ? 0x8000 : 0;
-  if (isnan(value)) return (uint16_t)(sign | infinity | 1 << (f.fraction_bits - 1));
-  if (isinf(value) || value == 0) return (uint16_t)(sign | (value == 0 ? 0 : infinity));
-  frexp(value, &exponent); /* [0.5, 1) * 2^exponent */
-  int step = exponent - 1 < 1 - bias ? 1 - bias : exponent - 1;
-  /* In units of the last place, of which a carry runs into the exponent's bits as it should. */
-  double units = rint(ldexp(fabs(value), f.fraction_bits - step));
-  int bits = ((step - (1 - bias)) << f.fraction_bits) + (int)units;
-  return (uint16_t)(sign | (step > bias || bits > infinity ? infinity : bits));
+  uint64_t bits, infinity = ((UINT64_C(1) << f.exponent_bits) - 1) << f.fraction_bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint64_t sign = bits >> 63 << 15, fraction = bits & ((UINT64_C(1) << 52) - 1);
+  int bias = (1 << (f.exponent_bits - 1)) - 1, exponent = (int)(bits >> 52 & 0x7FF) - 1023;
+  int shift = 52 - f.fraction_bits;
+  if (value != value) return (uint16_t)(sign | infinity | 1u << (f.fraction_bits - 1));
+  if (exponent > bias) return (uint16_t)(sign | infinity);
+  /* The exponent stands above the fraction, and a carry runs into it as it should. Below the smallest normal number the
+   * leading 1 is part of the fraction, which is shifted further. */
+  uint64_t magnitude = (uint64_t)(exponent + bias) << 52 | fraction;
+  if (exponent < 1 - bias) {
+    magnitude = UINT64_C(1) << 52 | fraction;
+    shift += 1 - bias - exponent;
+    if (shift > 54) return (uint16_t)sign;
+  }
+  uint64_t half = UINT64_C(1) << (shift - 1), is_odd = magnitude >> shift & 1;
+  return (uint16_t)(sign | (magnitude + half - 1 + is_odd) >> shift);
 }
 
 /* memcpy throughout: tests hand out arrays that are aligned for nothing but their element. */
