@@ -80,6 +80,30 @@ static void check_callers(void) {
   for (form form = 0; form < LOG_SOFTMAX_GRAD; form++) free_call(&references[form]);
 }
 
+/* ---- A caller with hardly any stack ----------------------------------------------------------------------------- */
+
+static void *run_on_small_stack(void *prepared) {
+  xent_error error = {.struct_size = sizeof error};
+  return run_call(prepared, &error) == XENT_OK ? NULL : "the status";
+}
+
+static void check_small_stack(form form, dtype type, const variant *v) {
+  call c = make_call(form, type, 4, 80, 450, v, false, 8);
+  pthread_attr_t attributes;
+  REQUIRE(!pthread_attr_init(&attributes) && !pthread_attr_setstacksize(&attributes, 64 * 1024));
+  for (int32_t number = 1; number <= 4; number += 3) {
+    pthread_t thread;
+    void *wrong;
+    REQUIRE(xent_set_num_threads(number) == XENT_OK);
+    REQUIRE(!pthread_create(&thread, &attributes, run_on_small_stack, &c));
+    pthread_join(thread, &wrong);
+    because("%s went wrong", wrong ? (const char *)wrong : "");
+    CHECK(!wrong, "%s: a caller with a stack of 64 KB, %d threads", call_label(&c), (int)number);
+  }
+  pthread_attr_destroy(&attributes);
+  free_call(&c);
+}
+
 int main(void) {
   static const int64_t shapes[][3] = {{600, 257, 1}, {3, 65, 800}, {2, 70001, 1}, {1, 40, 3500}};
   enum { SHAPES = sizeof shapes / sizeof *shapes };
@@ -96,5 +120,10 @@ int main(void) {
             check_bits(form, type, shapes[s], &variants[v], &layouts[(turn + s) % 4]);
       }
   check_callers();
+  fflush(stdout);
+  for (form form = 0; form < FORMS; form++)
+    for (dtype type = F32; type < DTYPES; type++)
+      for (int v = 0; v < variant_count; v++)
+        if (variants[v].forms >> form & 1 && (dtype)(v % DTYPES) == type) check_small_stack(form, type, &variants[v]);
   return check_summary();
 }
