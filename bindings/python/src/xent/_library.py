@@ -9,8 +9,6 @@ from operator import index
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 _NAME = "libxent.so"
 _MAJOR = 1
 
@@ -23,18 +21,31 @@ _status = ctypes.c_int32
 # The functions that exist once for each dtype: xent.h's parameters in order. All of them return a status.
 _ROWWISE = (_array, _size, _size, _array)
 _LOSS = (_array, _array, _size, _size, _array, _index, _option, _array)
+_BINARY = (_array, _array, _size, _size, _array, _array, _option, _array)
 TYPED: dict[str, tuple[Any, ...]] = {
     "softmax": _ROWWISE,
     "log_softmax": _ROWWISE,
     "logsumexp": _ROWWISE,
     "nll": _LOSS,
     "cross_entropy": _LOSS,
+    "binary_cross_entropy": _BINARY,
     "cross_entropy_grad": (*_LOSS, _array),
+    "binary_cross_entropy_grad": (*_BINARY, _array),
+    "softmax_grad": (_array, *_ROWWISE),
     "log_softmax_grad": (_array, *_ROWWISE),
+    "logsumexp_grad": (_array, *_ROWWISE),
     "nll_grad": (_array, _size, _size, _array, _index, _option, _array),
 }
-# The others: (result, parameters).
+SUFFIXES = ("f32", "f64", "f16", "bf16")
+# The others: (result, parameters). Those that take descriptors take them by their addresses.
 UNTYPED: dict[str, tuple[Any, tuple[Any, ...]]] = {
+    "softmax": (_status, (_array,) * 4),
+    "cross_entropy": (_status, (_array,) * 5),
+    "nll": (_status, (_array,) * 5),
+    "binary_cross_entropy": (_status, (_array,) * 5),
+    "divergence": (_status, (_array,) * 5),
+    "softmax_grad": (_status, (_array,) * 4),
+    "log_softmax_grad": (_status, (_array,) * 4),
     "status_string": (ctypes.c_char_p, (_status,)),
     "last_error": (ctypes.c_char_p, ()),
     "version": (ctypes.c_int32, ()),
@@ -42,15 +53,17 @@ UNTYPED: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "set_num_threads": (_status, (ctypes.c_int32,)),
     "get_num_threads": (ctypes.c_int32, ()),
 }
-DTYPES: dict[Any, str] = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 
+OVERLAP = 5  # XENT_ERR_OVERLAP
 _EXCEPTIONS = {
     1: ValueError,  # XENT_ERR_NULL
     2: ValueError,  # XENT_ERR_SIZE
     3: IndexError,  # XENT_ERR_TARGET
     4: ValueError,  # XENT_ERR_OPTION
-    5: ValueError,  # XENT_ERR_OVERLAP
+    OVERLAP: ValueError,
     6: MemoryError,  # XENT_ERR_NO_MEMORY
+    7: TypeError,  # XENT_ERR_DTYPE
+    8: ValueError,  # XENT_ERR_UNSUPPORTED
 }
 
 
@@ -87,7 +100,7 @@ def _declare(loaded: ctypes.CDLL) -> None:
     """Gives every function its argument types; refuses a library that is not the one of xent.h 1.x."""
     prototypes = {f"xent_{name}": prototype for name, prototype in UNTYPED.items()}
     for name, parameters in TYPED.items():
-        prototypes.update({f"xent_{name}_{suffix}": (_status, parameters) for suffix in DTYPES.values()})
+        prototypes.update({f"xent_{name}_{suffix}": (_status, parameters) for suffix in SUFFIXES})
     try:
         functions = {name: getattr(loaded, name) for name in prototypes}
     except AttributeError as error:
@@ -105,15 +118,22 @@ _last_error = library.xent_last_error
 _status_string = library.xent_status_string
 
 
-def typed(name: str) -> dict[Any, Any]:
-    """dtype -> the C function of that name for it."""
-    return {dtype: getattr(library, f"xent_{name}_{suffix}") for dtype, suffix in DTYPES.items()}
+def typed(name: str) -> dict[str, Any]:
+    """suffix -> the C function of that name for it."""
+    return {suffix: getattr(library, f"xent_{name}_{suffix}") for suffix in SUFFIXES}
 
 
 def fail(status: int) -> None:
     """Raises the exception of a status that is not XENT_OK, with the library's own text."""
     text = _last_error().decode() or _status_string(status).decode()
     raise _EXCEPTIONS.get(status, RuntimeError)(text)
+
+
+def succeeds(status: int) -> bool:
+    """Whether a plain function did it; where only its arrays overlap it did not, and a descriptor call can."""
+    if status and status != OVERLAP:
+        fail(status)
+    return not status
 
 
 def version() -> str:
