@@ -4,7 +4,7 @@
  * Linked with failing_malloc.c.
  */
 #include "check.h"
-#include "operations.h"
+#include "descriptors.h"
 
 #include <errno.h>
 #include <sys/resource.h>
@@ -127,6 +127,29 @@ static void check_no_room_for_threads(void) {
   check_all(false, "with room again");
 }
 
+/* Descriptor calls ask for no memory either, in any layout, whether they succeed or not. */
+static void check_descriptors(void) {
+  xent_error error = {.struct_size = sizeof error};
+  REQUIRE(xent_set_num_threads(4) == XENT_OK);
+  for (form form = 0; form < FORMS; form++)
+    for (int v = 0; v < variant_count; v++) {
+      if (!(variants[v].forms >> form & 1)) continue;
+      call c = make_call(form, (dtype)(v % DTYPES), 12, 90, 150, &variants[v], true, 1);
+      for (tensor t = 0; t < TENSORS; t++)
+        if (c.has[t]) move_tensor(&c, t, &layouts[v % 11]);
+      long before = failing_malloc_count();
+      failing_malloc_after(0);
+      xent_status status = run_call(&c, &error);
+      c.tensors[LOGITS].reserved = 1;
+      xent_status refused = run_call(&c, &error);
+      long requests = failing_malloc_count() - before;
+      failing_malloc_after(-1);
+      because("statuses %d, %d: %s; %ld requests", (int)status, (int)refused, xent_last_error(), requests);
+      CHECK(status == XENT_OK && refused == XENT_ERR_OPTION && !requests, "%s: without memory", call_label(&c));
+      free_call(&c);
+    }
+}
+
 int main(void) {
   /* The test of the test: this malloc does fail. */
   failing_malloc_after(0);
@@ -147,6 +170,7 @@ int main(void) {
   const char *wrong = run_all(false);
   long after = failing_malloc_count();
   CHECK(!wrong && after == before, "calls that have run once ask for no memory (%ld requests)", after - before);
+  check_descriptors();
   check_no_room_for_threads();
   for (int n = 0; n < CALLS; n++) {
     free_arrays(calls[n].op, calls[n].arrays);

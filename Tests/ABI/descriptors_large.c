@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * More than 2^31 elements, and strides that reach farther, in address space of which few pages are ever touched.
+ */
+#include "check.h"
+#include "descriptors.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Address space without memory behind it; NULL if it cannot be had. */
+static char *reserve(size_t bytes) {
+  char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory != MAP_FAILED) return memory;
+  printf("# no address space for %zu bytes\n", bytes);
+  return NULL;
+}
+
+/* 2^31 contiguous logits and more, of which three rows count and are the same. */
+static void check_many(form form, dtype type, int64_t inner) {
+  const int64_t classes = 5000, outer = ((INT64_C(1) << 31) / classes + 1000) / inner, rows = outer * inner;
+  const int64_t counted[] = {0, rows / 2 + 1, rows - 1};
+  const size_t bytes = (size_t)(rows * classes) * dtype_size(type);
+  char *memory = reserve(bytes);
+  if (!memory) return;
+  call one = make_call(form, type, 1, classes, 1, variants, false, 1), many = one;
+  for (tensor t = WEIGHT; t < TENSORS; t++) one.has[t] = t == ROW_LOSS || t == REDUCED_LOSS;
+  store_integer(&one.tensors[TARGETS], 0, 0, 0, 4321);
+  memcpy(many.has, one.has, sizeof many.has);
+  many.tensors[LOGITS] = (xent_tensor){
+      sizeof(xent_tensor), memory, (xent_dtype)type + 1, 0, outer, classes, inner, classes * inner, inner, 1};
+  xent_tensor *targets = &many.tensors[TARGETS], *row_loss = &many.tensors[ROW_LOSS];
+  *targets = (xent_tensor){sizeof *targets, NULL, XENT_I16, 0, outer, 1, inner, inner, 1, 1};
+  *row_loss = (xent_tensor){sizeof *targets, NULL, row_loss->dtype, 0, outer, 1, inner, inner, 1, 1};
+  REQUIRE((targets->data = malloc((size_t)rows * sizeof(int16_t))));
+  REQUIRE((row_loss->data = malloc((size_t)rows * sizeof(double))));
+  float loss;
+  double wide_loss;
+  many.tensors[REDUCED_LOSS].data = type == F64 ? (void *)&wide_loss : &loss;
+  for (int64_t n = 0; n < rows; n++) store_integer(targets, n / inner, 0, n % inner, XENT_IGNORE_INDEX);
+  for (int k = 0; k < 3; k++) {
+    store_integer(targets, counted[k] / inner, 0, counted[k] % inner, 4321);
+    for (int64_t j = 0; j < classes; j++)
+      store_element(&many.tensors[LOGITS], counted[k] / inner, j, counted[k] % inner,
+                    load_element(&one.tensors[LOGITS], 0, j, 0));
+  }
+  bool done = run_call(&one, NULL) == XENT_OK && run_call(&many, NULL) == XENT_OK;
+  because("%s", xent_last_error());
+  CHECK(done, "%s %s: 2^31 elements", form_specs[form].label, dtype_name(type));
+  double wanted = load_element(&one.tensors[ROW_LOSS], 0, 0, 0), rest = 0;
+  bool same = true;
+  for (int k = 0; k < 3; k++) {
+    same &= load_element(row_loss, counted[k] / inner, 0, counted[k] % inner) == wanted;
+    store_element(row_loss, counted[k] / inner, 0, counted[k] % inner, 0);
+  }
+  for (int64_t n = 0; n < rows; n++) rest += load_element(row_loss, n / inner, 0, n % inner);
+  because("%g, %g", wanted, rest);
+  CHECK(same && rest == 0, "%s %s: losses of rows beyond 2^31 elements", form_specs[form].label, dtype_name(type));
+  because("%lld, %g, %g", (long long)many.sums.rows_counted, many.sums.loss_sum, 3 * one.sums.loss_sum);
+  CHECK(many.sums.rows_counted == 3 && many.sums.loss_sum > 2.999 * one.sums.loss_sum &&
+            many.sums.loss_sum < 3.001 * one.sums.loss_sum,
+        "%s %s: sums of 2^31 elements", form_specs[form].label, dtype_name(type));
+  free(targets->data);
+  free(row_loss->data);
+  munmap(memory, bytes);
+  free_call(&one);
+}
+
+/* Rows, classes or columns 2^31 elements and more apart, forwards and backwards, in memory of which only those pages
+ * are there. */
+static void check_far_apart(form form, dtype type, int axis, int64_t sign) {
+  enum { STEP_GB = 8 };
+  const size_t bytes = (size_t)5 * STEP_GB << 30;
+  const int64_t step = (int64_t)((size_t)STEP_GB << 30) / (int64_t)dtype_size(type) + 3;
+  call expected = make_call(form, type, 3, 3, 3, variants, false, 1), c = expected;
+  char *memory[TENSORS] = {NULL};
+  REQUIRE(run_call(&expected, NULL) == XENT_OK);
+  for (tensor t = 0; t < TENSORS; t++) {
+    xent_tensor *x = &c.tensors[t];
+    if (!c.has[t] || (t != LOGITS && t != GRAD_LOGITS) || x->dtype != (xent_dtype)type + 1) continue;
+    if (axis == 0) x->outer_stride = sign * step;
+    if (axis == 1) x->class_stride = sign * step;
+    if (axis == 2) x->inner_stride = sign * step;
+    if (!(memory[t] = reserve(bytes))) {
+      c.has[t] = false;
+      continue;
+    }
+    REQUIRE((size_t)span_bytes(x) < bytes);
+    place_at(x, memory[t]);
+    if (!is_output(t)) copy_elements(x, &expected.tensors[t]);
+  }
+  if (c.has[LOGITS] && c.has[GRAD_LOGITS]) {
+    const char *different = run_call(&c, NULL) == XENT_OK ? different_output(&c, &expected) : xent_last_error();
+    because("%s", different ? different : "");
+    CHECK(!different, "%s: %s stride of %lld elements", call_label(&c),
+          axis == 0   ? "outer"
+          : axis == 1 ? "class"
+                      : "inner",
+          (long long)(sign * step));
+  }
+  for (tensor t = 0; t < TENSORS; t++)
+    if (memory[t]) munmap(memory[t], bytes);
+  free_call(&expected);
+}
+
+int main(void) {
+  alarm(600);
+  for (int64_t inner = 1; inner <= 20; inner += 19) {
+    check_many(CE_INDEX, F32, inner);
+    check_many(CE_INDEX, BF16, inner);
+    check_many(NLL, F64, inner);
+  }
+  for (form form = 0; form < FORMS; form++)
+    for (dtype type = F32; type < DTYPES; type++)
+      for (int axis = 0; axis < 3; axis++)
+        for (int64_t sign = -1; sign <= 1; sign += 2) check_far_apart(form, type, axis, sign);
+  return check_summary();
+}
