@@ -11,7 +11,8 @@
 #include <math.h>
 #include <unistd.h>
 
-static const int64_t shapes[][3] = {{6, 7, 1}, {4, 20, 4}, {2, 300, 1}, {2, 65, 33}, {8, 1, 3}};
+static const int64_t shapes[][3] = {{6, 7, 1}, {4, 20, 4}, {2, 300, 1}, {2, 65, 33},
+                                    {8, 1, 3}, {0, 5, 2},  {4, 0, 3},   {2, 4, 0}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* The row's outer and inner index. */
@@ -66,7 +67,7 @@ static const char *recount_row(const call *c, int64_t row) {
     has_nan |= isnan(logit(c, row, j));
   }
   if (integer_per_row(c, ARGMAX, row) != argmax) return "argmax";
-  double max = has_nan ? NAN : logit(c, row, argmax);
+  double max = has_nan ? NAN : c->classes ? logit(c, row, argmax) : -INFINITY;
   if (c->options.temperature == 1 && c->options.softcap == 0 && !is_close(per_row(c, MAX_LOGIT, row), max, 0))
     return "max_logit";
 
