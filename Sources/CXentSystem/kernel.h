@@ -210,4 +210,27 @@ XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table, xentk_int8lanes
 #endif
 }
 
+/* to[8·c + r] = from[r·stride + c] for 8 rows r and 8 classes c, and back again. */
+#define XENTK_TRANSPOSE(name, type, vector)                                                                        \
+  XENTK_INLINE void name(const type *_Nonnull from, int64_t from_stride, type *_Nonnull to, int64_t to_stride) {    \
+    vector a[8], b[8];                                                                                               \
+    for (int r = 0; r < 8; r++) __builtin_memcpy(&a[r], from + r * from_stride, sizeof a[r]);                        \
+    for (int r = 0; r < 4; r++) {                                                                                    \
+      b[2 * r] = __builtin_shufflevector(a[r], a[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
+      b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
+    }                                                                                                                \
+    for (int r = 0; r < 4; r++) {                                                                                    \
+      a[2 * r] = __builtin_shufflevector(b[r], b[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
+      a[2 * r + 1] = __builtin_shufflevector(b[r], b[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
+    }                                                                                                                \
+    for (int r = 0; r < 4; r++) {                                                                                    \
+      b[2 * r] = __builtin_shufflevector(a[r], a[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
+      b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
+    }                                                                                                                \
+    for (int r = 0; r < 8; r++) __builtin_memcpy(to + r * to_stride, &b[r], sizeof b[r]);                            \
+  }
+XENTK_TRANSPOSE(xentk_transpose_floats, float, xentk_float8lanes)
+XENTK_TRANSPOSE(xentk_transpose_doubles, double, xentk_double8lanes)
+#undef XENTK_TRANSPOSE
+
 #endif

@@ -13,6 +13,8 @@ private struct Results {
   var targets = SIMD8<Int64>(repeating: -1)
   /// 1 where the row counts.
   var counts = SIMD8<Int64>()
+  /// Whether the rows are in the tile.
+  var isTiled = false
 }
 
 /// One kernel call.
@@ -27,6 +29,8 @@ private struct RowsKernel {
   let isPlainGrad: Bool
   /// Whether one state of a row is all that is wanted of it.
   let isQuick: Bool
+  /// Whether rows are few classes, to be worked on eight at a time.
+  let isShort: Bool
 
   @inline(never) init(_ rows: Rows) {
     self.rows = rows
@@ -59,9 +63,9 @@ private struct RowsKernel {
       || (hasGrad && kind == XENTK_NO_TARGET && !isPlainGrad)
     self.wanted = wanted
     isForAll = ofAll || p.pointee.probs.isGiven
-    isQuick =
-      wanted.isOne && rows.classes > 0 && rows.classes <= chunk && !p.pointee.top_indices.isGiven
-      && !p.pointee.top_log_probs.isGiven
+    let hasTop = p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
+    isQuick = wanted.isOne && rows.classes > 0 && !hasTop
+    isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
   }
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
@@ -76,43 +80,86 @@ private struct RowsKernel {
         while lane < count {
           let row = rows.position(start &+ lane)
           finish(row, lane, results, loss)
-          if hasMatrix { write(row, lane, results) }
+          if hasMatrix && !results.pointee.isTiled { write(row, lane, results) }
           lane &+= 1
         }
+        if hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
       }
     }
   }
 
-  /// The states of the rows, and what is stored at once. Rows that nobody asks for are not read.
+  /// Up to so many classes rows are worked on eight at a time: at the baseline none, where it is not worth the code.
+  #if XENT_FMA
+    private static var shortest: Int { 256 }
+  #else
+    private static var shortest: Int { 0 }
+  #endif
+
+  /// The states of the rows. Rows that nobody asks for are not read.
   @inline(never) private func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    var needed = SIMD8<Int64>()
     var lane = 0
     while lane < count {
-      let row = rows.position(start &+ lane)
-      let (counts, target) = rows.target(row)
+      let (counts, target) = rows.target(rows.position(start &+ lane))
       results.pointee.targets[lane] = Int64(target)
       results.pointee.counts[lane] = counts ? 1 : 0
-      if counts || isForAll {
-        let source = rows.source(problem.pointee.input, row)
-        let reading = Reading(
-          source: source, row: row, wanted: wanted, target: target,
-          targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
-        let isEmpty: Bool
-        if isQuick {
-          let state = reading.onlyState()
-          set(lane, state, results)
-          isEmpty = state.isEmpty
-        } else {
-          let states = reading.states()
-          if wanted.total { results.pointee.total.set(lane, states.total) }
-          if wanted.target { results.pointee.target.set(lane, states.target) }
-          if wanted.largest { results.pointee.largest.set(lane, states.largest) }
-          if wanted.sums { sums[lane] = states.sums }
-          isEmpty = (wanted.largest ? states.largest : wanted.target ? states.target : states.total).isEmpty
-        }
-        if problem.pointee.skips_masked != 0 && isEmpty { results.pointee.counts[lane] = -1 }
-      }
+      needed[lane] = counts || isForAll ? 1 : 0
       lane &+= 1
     }
+    if isShort {
+      let isDone =
+        rows.isWide
+        ? readTile(Tile<Double>(rows), start, needed, results) : readTile(Tile<Float>(rows), start, needed, results)
+      if isDone { return }
+    }
+    lane = 0
+    while lane < count {
+      if needed[lane] != 0 { readRow(rows.position(start &+ lane), lane, results) }
+      lane &+= 1
+    }
+  }
+
+  /// `read` of a tile; false where there is a row that has to be looked at on its own.
+  @inline(__always) private func readTile<E: Element>(
+    _ tile: Tile<E>, _ start: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
+  ) -> Bool {
+    tile.read(rows, problem.pointee.input, start, needed: needed)
+    if wanted.total {
+      guard let batch = tile.states(keeping: SIMD8(repeating: -1)) else { return false }
+      results.pointee.total = batch
+    }
+    if wanted.target {
+      guard let batch = tile.states(keeping: results.pointee.targets) else { return false }
+      results.pointee.target = batch
+    }
+    if wanted.largest {
+      guard let batch = tile.statesOfLargest() else { return false }
+      results.pointee.largest = batch
+    }
+    results.pointee.isTiled = true
+    return true
+  }
+
+  @inline(never) private func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
+    let target = Int(results.pointee.targets[lane])
+    let source = rows.source(problem.pointee.input, row)
+    let reading = Reading(
+      source: source, row: row, wanted: wanted, target: target,
+      targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
+    let isEmpty: Bool
+    if isQuick {
+      let state = reading.onlyState()
+      set(lane, state, results)
+      isEmpty = state.isEmpty
+    } else {
+      let states = reading.states()
+      if wanted.total { results.pointee.total.set(lane, states.total) }
+      if wanted.target { results.pointee.target.set(lane, states.target) }
+      if wanted.largest { results.pointee.largest.set(lane, states.largest) }
+      if wanted.sums { sums[lane] = states.sums }
+      isEmpty = (wanted.largest ? states.largest : wanted.target ? states.target : states.total).isEmpty
+    }
+    if problem.pointee.skips_masked != 0 && isEmpty { results.pointee.counts[lane] = -1 }
   }
 
   @inline(__always) private func set(
@@ -300,6 +347,73 @@ private struct RowsKernel {
 
   // ---- What has the shape of the logits -----------------------------------------------------------------------------
 
+  /// `write` of a tile: of the only such output as it is, otherwise row by row.
+  @inline(never) private func writeTiled(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    let isOne =
+      (problem.pointee.grad.isGiven ? 1 : 0) + (problem.pointee.probs.isGiven ? 1 : 0)
+      + (problem.pointee.log_probs.isGiven ? 1 : 0) == 1
+    if isOne {
+      let isDone =
+        rows.isWide
+        ? writeTile(Tile<Double>(rows), start, count, results) : writeTile(Tile<Float>(rows), start, count, results)
+      if isDone { return }
+    }
+    var lane = 0
+    while lane < count {
+      write(rows.position(start &+ lane), lane, results)
+      lane &+= 1
+    }
+  }
+
+  @inline(__always) private func writeTile<E: Element>(
+    _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> Bool {
+    if problem.pointee.log_probs.isGiven {
+      let outcome = results.pointee.largestOutcome
+      let isTiny = outcome.exponent .!= 0
+      let loss = Pair(
+        outcome.loss.hi.replacing(with: 0, where: isTiny), outcome.loss.lo.replacing(with: 0, where: isTiny))
+      tile.makeLogSoftmax(results.pointee.largest.kept, loss)
+      var lane = 0
+      while lane < count {
+        let index = Int(results.pointee.largest.index[lane])
+        tile.x[index &* step &+ lane] = E(rounding: outcome.logProb(lane))
+        lane &+= 1
+      }
+      tile.write(rows, problem.pointee.log_probs, start, count)
+      return true
+    }
+    if problem.pointee.probs.isGiven {
+      guard tile.makeSoftmax(results.pointee.total.totals, Pair(Doubles(repeating: 1), Doubles())) else { return false }
+      tile.write(rows, problem.pointee.probs, start, count)
+      return true
+    }
+    guard isPlainGrad else { return false }
+    var factor = Pair(Doubles(), Doubles())
+    var lane = 0
+    while lane < count {
+      if results.pointee.counts[lane] > 0 {
+        let c = plainFactor(rows.position(start &+ lane), lane, results)
+        factor.hi[lane] = c.hi
+        factor.lo[lane] = c.lo
+      }
+      lane &+= 1
+    }
+    let batch = wanted.target ? results.pointee.target : results.pointee.total
+    guard tile.makeSoftmax(batch.totals, factor) else { return false }
+    lane = 0
+    while lane < count {
+      let target = Int(results.pointee.targets[lane])
+      if target >= 0 {
+        let others = results.pointee.targetOutcome.others(lane, times: (factor.hi[lane], factor.lo[lane]))
+        tile.x[target &* step &+ lane] = E(rounding: -others)
+      }
+      lane &+= 1
+    }
+    tile.write(rows, problem.pointee.grad, start, count)
+    return true
+  }
+
   /// The one that may be in place comes last.
   @inline(never) private func write(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
     let input = problem.pointee.input.data
@@ -343,21 +457,25 @@ private struct RowsKernel {
     let target = Int(results.pointee.targets[lane])
     let source = rows.source(problem.pointee.input, row)
     if isPlainGrad {
-      var factor: (hi: Double, lo: Double) = (1, 0)
-      if target >= 0 {
-        factor = (rows.weight(target), 0)
-        if isFocal {
-          let slope = results.pointee.focal.slope
-          factor = times(slope.hi[lane], slope.lo[lane], factor.hi)
-        }
-      }
-      let c = rows.coefficient(row, factor)
+      let c = plainFactor(row, lane, results)
       let total = target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest
       source.writeSoftmax(total: total, factor: c, to: sink)
       if target >= 0 { sink.put(-results.pointee.targetOutcome.others(lane, times: c), at: target) }
       return
     }
     writeMixedGrad(row, lane, results, source, sink, target)
+  }
+
+  /// What a plain gradient's probabilities are multiplied by.
+  @inline(never) private func plainFactor(
+    _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> (hi: Double, lo: Double) {
+    let target = Int(results.pointee.targets[lane])
+    guard target >= 0 else { return rows.coefficient(row, (1, 0)) }
+    let weight = rows.weight(target)
+    guard isFocal else { return rows.coefficient(row, (weight, 0)) }
+    let slope = results.pointee.focal.slope
+    return rows.coefficient(row, times(slope.hi[lane], slope.lo[lane], weight))
   }
 
   @inline(never) private func writeMixedGrad(

@@ -1,5 +1,6 @@
 // What a dtype brings: how one exponential is formed from eight elements, and how sums of them leave the registers.
 
+import CXent
 import CXentSystem
 
 /// Which exponentials are formed: exp(x)·2^shift·bias, `x` held up to `lowest` from below.
@@ -10,7 +11,7 @@ struct Window<E: Element> {
   var lowest: E
 
   @inline(__always) init(shift: Double) {
-    magic = E.magic(shift: shift)
+    magic = E(rounding: E.magicBase + (E.exponentBias + shift) * E.magicStep)
     lowest = E(rounding: (E.smallestExponent - shift) * 0.6931471805599453)
   }
 }
@@ -32,11 +33,17 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// The smallest exponent a term may have.
   static var smallestExponent: Double { get }
 
-  static func magic(shift: Double) -> Self
+  /// A window's magic number is magicBase + (exponentBias + shift)·magicStep.
+  static var magicBase: Double { get }
+  static var exponentBias: Double { get }
+  static var magicStep: Double { get }
+
   static func term(_ x: Lanes<Self>, _ magic: Lanes<Self>) -> Term<Self>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement,
   /// because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes<Self>, _ b: Lanes<Self>) -> Lanes<Self>
+  /// `v`, but `value` where `x` is `y`.
+  static func replacing(_ v: Lanes<Self>, with value: Self, where x: Lanes<Self>, is y: Lanes<Self>) -> Lanes<Self>
   static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
   /// Adds (sum − preload) + rest to high + low.
   static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>, to high: inout Doubles, _ low: inout Doubles)
@@ -44,6 +51,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair) -> Lanes<Self>
 
   static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
+  /// Its number in xent.h.
+  static var dtype: Int { get }
+  /// to[c·toStride + r] = from[r·stride + c] of 8 by 8.
+  static func transpose(_ from: UnsafePointer<Self>, _ stride: Int, _ to: UnsafeMutablePointer<Self>, _ toStride: Int)
   static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>)
   static func widened(_ v: Lanes<Self>) -> Doubles
   static func rounded(_ v: Doubles) -> Lanes<Self>
@@ -56,6 +67,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 }
 
 extension Float: Element {
+  static var dtype: Int { XENT_F32 }
+  @inline(__always) static func transpose(
+    _ from: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ toStride: Int
+  ) { xentk_transpose_floats(from, Int64(stride), to, Int64(toStride)) }
   // exp(x) = 2^(n/8)·exp(r), n = round(8x / ln 2), |r| ≤ ln2 / 16. The table holds γ·2^(j/8): with this γ all eight are
   // floats to within 2^-28.4, so that a term's head is one float and its tail, exp(r) − 1, is small.
   static var bias: Double { 0x1.16747bf7c5b82p0 }
@@ -64,7 +79,9 @@ extension Float: Element {
   static var outputShift: Double { 64 }
   static var smallestExponent: Double { -125 }
 
-  @inline(__always) static func magic(shift: Double) -> Float { Float(0x1.8p23 + (127 + shift) * 8) }
+  static var magicBase: Double { 0x1.8p23 }
+  static var exponentBias: Double { 127 }
+  static var magicStep: Double { 8 }
 
   @inline(__always) static func term(_ x: Lanes<Float>, _ magic: Lanes<Float>) -> Term<Float> {
     // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
@@ -87,6 +104,9 @@ extension Float: Element {
   @inline(__always) static func larger(_ a: Lanes<Float>, _ b: Lanes<Float>) -> Lanes<Float> {
     a.replacing(with: b, where: a .< b)
   }
+  @inline(__always) static func replacing(
+    _ v: Lanes<Float>, with value: Float, where x: Lanes<Float>, is y: Lanes<Float>
+  ) -> Lanes<Float> { v.replacing(with: value, where: x .== y) }
   @inline(__always) static func multiplyAdd(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
     fma(a, b, c)
   }
@@ -112,13 +132,19 @@ extension Float: Element {
 }
 
 extension Double: Element {
+  static var dtype: Int { XENT_F64 }
+  @inline(__always) static func transpose(
+    _ from: UnsafePointer<Double>, _ stride: Int, _ to: UnsafeMutablePointer<Double>, _ toStride: Int
+  ) { xentk_transpose_doubles(from, Int64(stride), to, Int64(toStride)) }
   static var bias: Double { 1 }
   static var sumShift: Double { 0 }
   static var preload: Double { 64 }
   static var outputShift: Double { 512 }
   static var smallestExponent: Double { -1020 }
 
-  @inline(__always) static func magic(shift: Double) -> Double { 0x1.8p52 + (1023 + shift) }
+  static var magicBase: Double { 0x1.8p52 }
+  static var exponentBias: Double { 1023 }
+  static var magicStep: Double { 1 }
 
   @inline(__always) static func term(_ x: Doubles, _ magic: Doubles) -> Term<Double> {
     let e = exponential(x, Doubles(), magic: magic)
@@ -127,6 +153,9 @@ extension Double: Element {
   }
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
+  @inline(__always) static func replacing(
+    _ v: Doubles, with value: Double, where x: Doubles, is y: Doubles
+  ) -> Doubles { v.replacing(with: value, where: x .== y) }
   @inline(__always) static func multiplyAdd(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { fma(a, b, c) }
   @inline(__always) static func flush(
     _ sum: Doubles, _ rest: Doubles, to high: inout Doubles, _ low: inout Doubles

@@ -2,12 +2,18 @@
 
 /// For each row the sum over its other elements, and the element kept out of it: the target, or the largest.
 struct Batch {
-  private var hi = Doubles(), lo = Doubles(), exponent = Doubles(), anchor = Doubles()
+  private(set) var hi = Doubles(), lo = Doubles(), exponent = Doubles()
+  private var anchor = Doubles()
   private(set) var kept = Doubles()
   /// Where the largest first stands, −1 for none.
   private(set) var index = SIMD8<Int64>()
 
   @inline(__always) init() {}
+
+  /// Eight rows at once, without an anchor.
+  @inline(__always) init(hi: Doubles, lo: Doubles, exponent: Doubles, kept: Doubles, index: SIMD8<Int64>) {
+    (self.hi, self.lo, self.exponent, self.kept, self.index) = (hi, lo, exponent, kept, index)
+  }
 
   @inline(__always) mutating func set(_ lane: Int, _ state: RowState) {
     hi[lane] = state.rest.hi

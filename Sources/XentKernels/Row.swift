@@ -32,7 +32,7 @@ struct Rows {
 
   @inline(__always) func source(_ array: xentk_array, _ row: Position) -> Source {
     let own = isWide ? XENT_F64 : XENT_F32
-    let isChanged = isScaled || problem.pointee.class_mask.isGiven
+    let isChanged = isChanged
     return Source(
       rows: self, start: UnsafeRawPointer(array.address(row)), dtype: array.dtype, stride: Int(array.class_stride),
       isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged)
@@ -170,6 +170,15 @@ struct Source {
       Float.gather(p, dtype, stride: stride, count, into: out)
       mask(out, first, count)
     }
+  }
+
+  /// Up to a strip of elements as the options have them: where they lie, or in `room`.
+  @inline(__always) func strip(
+    _ first: Int, _ count: Int, into room: UnsafeMutablePointer<Double>
+  ) -> UnsafeRawPointer {
+    if isDirect { return elements(first, count) }
+    fetch(first, count, into: UnsafeMutableRawPointer(room))
+    return UnsafeRawPointer(room)
   }
 
   /// Up to a strip of elements as the options have them, in f64; the rows are wide.

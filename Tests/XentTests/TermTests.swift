@@ -24,7 +24,7 @@ private let isExhaustive = ProcessInfo.processInfo.environment["XENT_EXHAUSTIVE"
         for lane in 0..<8 { x[lane] = sign * Float(bitPattern: min(bits &+ UInt32(lane), last)) }
         // The window of a sum whose largest argument is x: the same for all eight, which are neighbours.
         let shift = -(Double(x[0]) * log2e).rounded()
-        let term = Float.term(x, Lanes(repeating: Float.magic(shift: shift)))
+        let term = Float.term(x, Lanes(repeating: Window<Float>(shift: shift).magic))
         let exact = exponential(Doubles(x))
         let scale = Doubles(term.scale) * (1 / Float.bias) * powerOfTwo(-exact.exponent - Doubles(repeating: shift))
         let minor = Doubles(term.minor)
