@@ -83,17 +83,22 @@ private struct RowsKernel {
           if hasMatrix && !results.pointee.isTiled { write(row, lane, results) }
           lane &+= 1
         }
-        if hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
+        if Self.hasTiles && hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
       }
     }
   }
 
-  /// Up to so many classes rows are worked on eight at a time: at the baseline none, where it is not worth the code.
-  #if XENT_FMA
-    private static var shortest: Int { 256 }
-  #else
-    private static var shortest: Int { 0 }
-  #endif
+  /// Up to so many classes rows are worked on eight at a time.
+  @inline(__always) private static var shortest: Int { 256 }
+
+  /// At the baseline it is not worth the code.
+  @inline(__always) private static var hasTiles: Bool {
+    #if XENT_FMA
+      true
+    #else
+      false
+    #endif
+  }
 
   /// The states of the rows. Rows that nobody asks for are not read.
   @inline(never) private func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
@@ -106,7 +111,7 @@ private struct RowsKernel {
       needed[lane] = counts || isForAll ? 1 : 0
       lane &+= 1
     }
-    if isShort {
+    if Self.hasTiles && isShort {
       let isDone =
         rows.isWide
         ? readTile(Tile<Double>(rows), start, needed, results) : readTile(Tile<Float>(rows), start, needed, results)

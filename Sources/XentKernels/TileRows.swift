@@ -8,18 +8,18 @@ extension Tile {
   @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, needed: SIMD8<Int64>) {
     if isWhole(needed) && !rows.isChanged && Int(array.dtype) == E.dtype {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
-      switch rows.lie(array, start) {
-      case .across:
+      let lie = rows.lie(array, start)
+      if lie.isAcross {
         var c = 0
         while c < classes {
           E.store(E.load(p + c &* Int(array.class_stride)), x + c &* step)
           c &+= 1
         }
         return
-      case .along where classes >= step:
+      }
+      if lie.isAlong && classes >= step {
         forEachBlock { E.transpose(p + $0, Int(array.outer_stride), x + $0 &* step, step) }
         return
-      default: break
       }
     }
     let few = xentk_strip(rows.workspace, 5)
@@ -50,18 +50,18 @@ extension Tile {
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     if count == step && Int(array.dtype) == E.dtype {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
-      switch rows.lie(array, start) {
-      case .across:
+      let lie = rows.lie(array, start)
+      if lie.isAcross {
         var c = 0
         while c < classes {
           E.store(self[c], p + c &* Int(array.class_stride))
           c &+= 1
         }
         return
-      case .along where classes >= step:
+      }
+      if lie.isAlong && classes >= step {
         forEachBlock { E.transpose(UnsafePointer(x) + $0 &* step, step, p + $0, Int(array.outer_stride)) }
         return
-      default: break
       }
     }
     let few = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 5)).assumingMemoryBound(to: E.self)
@@ -101,13 +101,9 @@ extension Tile {
   }
 }
 
-/// How eight rows lie in memory.
-enum Lie {
-  /// Each class's eight elements next to each other.
-  case across
-  /// Each row's classes next to each other.
-  case along
-  case otherwise
+/// How eight rows lie in memory: each class's eight elements next to each other, or each row's classes, or neither.
+struct Lie {
+  let isAcross, isAlong: Bool
 }
 
 extension Rows {
@@ -116,9 +112,9 @@ extension Rows {
   @inline(never) func lie(_ array: xentk_array, _ start: Int) -> Lie {
     let inner = Int(problem.pointee.inner)
     if inner == 1 {
-      if array.class_stride == 1 { return .along }
-      return array.outer_stride == 1 ? .across : .otherwise
+      let isAlong = array.class_stride == 1
+      return Lie(isAcross: !isAlong && array.outer_stride == 1, isAlong: isAlong)
     }
-    return array.inner_stride == 1 && start % inner &+ step <= inner ? .across : .otherwise
+    return Lie(isAcross: array.inner_stride == 1 && start % inner &+ step <= inner, isAlong: false)
   }
 }
