@@ -162,15 +162,20 @@ extension Call {
     }
   }
 
-  /// An element of a floating dtype. Of 16-bit numbers only whether they are −inf is asked.
+  /// An element of a floating dtype.
   private func number(_ array: xentk_array, _ outer: Int64, _ c: Int64, _ inner: Int64) -> Double {
     let p = address(array, outer, c, inner)
     switch Int(array.dtype) {
     case XENT_F64: return p.loadUnaligned(as: Double.self)
     case XENT_F32: return Double(p.loadUnaligned(as: Float.self))
+    case XENT_BF16: return Double(Float(bitPattern: UInt32(p.loadUnaligned(as: UInt16.self)) << 16))
     default:
-      let bits = p.loadUnaligned(as: UInt16.self)
-      return bits == (Int(array.dtype) == XENT_F16 ? 0xFC00 : 0xFF80) ? -.infinity : 0
+      // As in XentKernels/Storage.swift: moved to f32's place the exponent is 112 too small.
+      let bits = UInt32(p.loadUnaligned(as: UInt16.self))
+      let magnitude = (bits & 0x7FFF) << 13
+      let isFinite = magnitude < 0x0F80_0000
+      let value = isFinite ? Float(bitPattern: magnitude) * 0x1p112 : Float(bitPattern: magnitude | 0x7F80_0000)
+      return Double(bits & 0x8000 == 0 ? value : -value)
     }
   }
 
