@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -15,6 +16,11 @@ settings.load_profile("fixed")
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["f32", "f64"])
 def dtype(request):
+    return np.dtype(request.param)
+
+
+@pytest.fixture(params=[np.float32, np.float64, np.float16, ml_dtypes.bfloat16], ids=["f32", "f64", "f16", "bf16"])
+def any_dtype(request):
     return np.dtype(request.param)
 
 

@@ -3,22 +3,36 @@
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parents[3] / "Tests" / "Golden"
-DTYPES = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
-BOUNDS = {"f32": 1.0, "f64": 2.0}  # ulps, as xent.h promises
+DTYPES = {
+    "f32": np.dtype(np.float32),
+    "f64": np.dtype(np.float64),
+    "f16": np.dtype(np.float16),
+    "bf16": np.dtype(ml_dtypes.bfloat16),
+}
+# Bits of the fraction, and the exponent of the smallest normal number.
+FORMATS = {"float32": (23, -126), "float64": (52, -1022), "float16": (10, -14), "bfloat16": (7, -126)}
+# In ulps, as xent.h promises: a 16-bit number within 1 ulp is the nearest or its neighbour.
+BOUNDS = {"f32": 1.0, "f64": 2.0, "f16": 1.0, "bf16": 1.0}
 OUTPUTS = {
     "softmax": ("probs",),
     "log_softmax": ("log_probs",),
     "logsumexp": ("lse",),
     "nll": ("loss",),
     "cross_entropy": ("loss",),
+    "binary_cross_entropy": ("loss",),
     "cross_entropy_grad": ("loss", "grad_logits"),
+    "binary_cross_entropy_grad": ("loss", "grad_logits"),
+    "softmax_grad": ("grad_logits",),
     "log_softmax_grad": ("grad_logits",),
+    "logsumexp_grad": ("grad_logits",),
     "nll_grad": ("grad_log_probs",),
 }
-REDUCTIONS = ("none", "mean", "sum")
+REDUCTIONS = ("none", "mean", "sum", "mean_rows")
+REAL = ("loss", "lse")  # outputs of the dtype of losses; the others have the logits'
 
 
 class Case:
@@ -30,19 +44,26 @@ class Case:
         self.ignore_index = options.get("ignore_index")
         self.reduction = REDUCTIONS[options["reduction"]] if "reduction" in options else None
         self.dtype = DTYPES[self.suffix]
+        self.real = DTYPES["f64" if self.suffix == "f64" else "f32"]
         self.inputs, self.outputs = {}, {}
 
     def add(self, line):
         name, *words = line.split()
         if name in OUTPUTS[self.function]:
             self.outputs[name] = np.array([float.fromhex(w) for w in words]).reshape(-1, 3)
-        elif name == "targets":
+        elif name == "targets" and "binary" not in self.function:
             self.inputs[name] = np.array(words, np.int64)
         elif words == ["none"]:
             self.inputs[name] = None
         else:
-            values = np.array([float.fromhex(w) for w in words]).astype(self.dtype)
-            self.inputs[name] = values if name == "weight" else values.reshape(self.rows, self.classes)
+            values = np.array([float.fromhex(w) for w in words])
+            if name in ("weight", "pos_weight", "grad_lse"):
+                self.inputs[name] = values.astype(self.real)
+            else:
+                self.inputs[name] = values.astype(self.dtype).reshape(self.rows, self.classes)
+
+    def dtype_of(self, output):
+        return self.real if output in REAL else self.dtype
 
 
 def read(function):
@@ -58,12 +79,14 @@ def read(function):
 
 def ulps(got, expected):
     """The error of each element; infinite where a NaN or an infinity is missing or out of place."""
-    dtype = got.dtype
+    bits, smallest = FORMATS[got.dtype.name]
     hi, lo, scale = (column.reshape(got.shape) for column in expected.T)
     with np.errstate(over="ignore", invalid="ignore"):
-        nearest = hi.astype(dtype)
-        step = np.spacing(scale.astype(dtype)).astype(np.longdouble)
+        nearest = hi.astype(got.dtype).astype(float)
+        exponent = np.where(scale == 0, smallest, np.maximum(np.frexp(scale)[1] - 1, smallest))
+        step = np.ldexp(np.longdouble(1), exponent - bits)
         error = np.abs((got.astype(np.longdouble) - hi) - lo) / step
     special = ~np.isfinite(nearest)
-    same = (got == nearest) | (np.isnan(got) & np.isnan(nearest))
-    return np.where(special, np.where(same, 0, np.inf), np.where(np.isfinite(got), error, np.inf)).astype(float)
+    values = got.astype(float)
+    same = (values == nearest) | (np.isnan(values) & np.isnan(nearest))
+    return np.where(special, np.where(same, 0, np.inf), np.where(np.isfinite(values), error, np.inf)).astype(float)

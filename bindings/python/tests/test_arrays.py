@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every way NumPy can lay out an array gives the same answer, for inputs and for out=."""
+"""Every way NumPy can hold an array gives the same answer, for inputs and for out=. Layouts are test_layouts.py's."""
 
 import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
 
 import xent
 
@@ -68,8 +69,13 @@ WRITABLE = [layout for layout in LAYOUTS if layout is not read_only]
 
 
 @pytest.fixture
-def x(rng, dtype):
-    return rng.normal(size=SHAPE).astype(dtype) * 3
+def x(rng, any_dtype):
+    return (rng.normal(size=SHAPE) * 3).astype(any_dtype)
+
+
+def real(dtype):
+    """The dtype of losses."""
+    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
 
 
 def same(got, expected):
@@ -83,7 +89,15 @@ def test_logits(layout, x):
     other = layout(x)
     for function in (*ROWWISE, xent.logsumexp):
         same(function(other), function(x))
-    same(xent.log_softmax_grad(other, layout(x[::-1].copy())), xent.log_softmax_grad(x, x[::-1].copy()))
+    above = x[::-1].copy()
+    for function in (xent.softmax_grad, xent.log_softmax_grad):
+        same(function(other, layout(above)), function(x, above))
+    sums = np.arange(6).astype(x.dtype)
+    same(xent.logsumexp_grad(other, layout(sums)), xent.logsumexp_grad(x, sums))
+    same(xent.kl_div(other, layout(above), "none"), xent.kl_div(x, above, "none"))
+    labels = np.abs(np.sign(above))
+    expected = xent.binary_cross_entropy_with_logits(x, labels, labels, "none", sums[:5])
+    same(xent.binary_cross_entropy_with_logits(other, layout(labels), layout(labels), "none", layout(sums[:5])), expected)
     same(xent.nll_loss(other, TARGETS), xent.nll_loss(x, TARGETS))
     loss, grad = xent.cross_entropy_with_grad(x, TARGETS)
     other_loss, other_grad = xent.cross_entropy_with_grad(other, TARGETS)
@@ -97,10 +111,22 @@ def test_targets_and_weight(layout, x):
     weight = np.arange(1, 6).astype(x.dtype)
     expected = xent.cross_entropy(x, TARGETS, weight)
     assert xent.cross_entropy(x, layout(TARGETS), layout(weight)) == expected
+    assert xent.cross_entropy(x, layout(TARGETS), layout(weight), class_mask=layout(weight != 0)) == expected
+    assert xent.cross_entropy(x, layout(TARGETS), layout(weight), row_mask=layout(TARGETS + 200)) == expected
     same(
         xent.nll_loss_grad(layout(TARGETS), 5, layout(weight), dtype=x.dtype),
         xent.nll_loss_grad(TARGETS, 5, weight, dtype=x.dtype),
     )
+
+
+def test_weight_of_every_dtype_that_fits(x):
+    weight = np.arange(1, 6).astype(real(x.dtype))
+    expected = xent.cross_entropy_with_grad(x, TARGETS, weight)
+    for name in ["float64"] if x.dtype == np.float64 else ["float32", "float16", bfloat16]:
+        loss, grad = xent.cross_entropy_with_grad(x, TARGETS, weight.astype(name))
+        assert loss == expected[0]
+        same(grad, expected[1])
+    same(xent.cross_entropy_with_grad(x, TARGETS, weight.tolist())[1], expected[1])
 
 
 @pytest.mark.parametrize("name", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", ">i2", ">u8"])
@@ -117,18 +143,24 @@ def test_signed_bytes_can_be_ignored(x):
 def test_lists_and_arrays_of_others(x):
     class Foreign:
         def __array__(self, dtype=None, copy=None):
-            return x if dtype is None else x.astype(dtype)
+            return x
 
     same(xent.softmax(Foreign()), xent.softmax(x))
     same(xent.softmax(x.astype(float).tolist()), xent.softmax(x.astype(float)))
     weight = [1, 2, 3, 4, 5]
     assert xent.cross_entropy(x, TARGETS.tolist(), weight) == xent.cross_entropy(x, TARGETS, np.array(weight, x.dtype))
+    probs = np.full(SHAPE, 0.25).astype(x.dtype)
+    assert xent.cross_entropy(x, probs.astype(float).tolist()) == xent.cross_entropy(x, probs)
+    labels = x > 0
+    expected = xent.binary_cross_entropy_with_logits(x, labels.astype(x.dtype))
+    for given in (labels, labels.tolist(), labels.astype(int).tolist(), labels.astype(np.uint8)):
+        assert xent.binary_cross_entropy_with_logits(x, given) == expected
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4), (2, 1, 3, 4), (0, 4), (2, 0, 4), (3, 1)])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_axes(shape, order, rng, dtype):
-    x = np.asarray(rng.normal(size=shape).astype(dtype), order=order)
+def test_axes(shape, order, rng, any_dtype):
+    x = np.asarray(rng.normal(size=shape).astype(any_dtype), order=order)
     for axis in range(-len(shape), len(shape)):
         if not x.shape[axis]:
             continue
@@ -138,11 +170,15 @@ def test_axes(shape, order, rng, dtype):
             same(got, np.moveaxis(function(last), -1, axis))
             assert got.flags.c_contiguous == x.flags.c_contiguous and got.flags.f_contiguous == x.flags.f_contiguous
         same(np.asarray(xent.logsumexp(x, axis)), np.asarray(xent.logsumexp(last)))
-        same(xent.log_softmax_grad(x, x + 1, axis), np.moveaxis(xent.log_softmax_grad(last, last + 1), -1, axis))
+        one = any_dtype.type(1)
+        for function in (xent.softmax_grad, xent.log_softmax_grad):
+            same(function(x, x + one, axis), np.moveaxis(function(last, last + one), -1, axis))
+        sums = np.asarray(last[..., 0])
+        same(xent.logsumexp_grad(x, sums, axis), np.moveaxis(xent.logsumexp_grad(last, sums), -1, axis))
 
 
-def test_no_classes(dtype):
-    x = np.empty((3, 0), dtype)
+def test_no_classes(any_dtype):
+    x, dtype = np.empty((3, 0), any_dtype), real(any_dtype)
     assert xent.softmax(x).shape == (3, 0)
     assert xent.softmax(x, axis=0).shape == (3, 0)
     same(xent.logsumexp(x), np.full(3, -np.inf, dtype))
@@ -153,7 +189,8 @@ def test_no_classes(dtype):
         xent.cross_entropy(x, [0, 0, 0])
 
 
-def test_result_types(x, dtype):
+def test_result_types(x):
+    dtype = real(x.dtype)
     scalar = dtype.type
     assert type(xent.logsumexp(x[0])) is scalar
     for reduction in ("mean", "sum"):
@@ -164,10 +201,14 @@ def test_result_types(x, dtype):
     one = xent.cross_entropy(x[0], 0, reduction="none")
     assert one.shape == () and one.dtype == dtype and one == rows[0]
     loss, grad = xent.cross_entropy_with_grad(x[0], np.int8(0), reduction="none")
-    assert loss == rows[0] and grad.shape == (5,)
+    assert loss == rows[0] and grad.shape == (5,) and grad.dtype == x.dtype
     assert xent.nll_loss_grad(2, 3).dtype == np.float64
     assert xent.nll_loss_grad(2, 3, np.ones(3, dtype)).dtype == dtype
+    assert xent.nll_loss_grad(2, 3, np.ones(3, dtype), dtype=x.dtype).dtype == x.dtype
+    assert xent.nll_loss_grad(2, 3, out=np.zeros(3, x.dtype)).dtype == x.dtype
     assert xent.nll_loss_grad(np.zeros((0,), int), 3, dtype=dtype).shape == (0, 3)
+    assert xent.nll_loss_grad(np.zeros((2, 4), int), 3).shape == (2, 3, 4)
+    assert xent.nll_loss_grad(np.zeros((2, 4), int), 3, axis=-1).shape == (2, 4, 3)
 
 
 @pytest.mark.parametrize("layout", WRITABLE, ids=lambda f: f.__name__)
@@ -181,14 +222,38 @@ def test_out(layout, axis, x):
         same_place = layout(x)
         assert function(same_place, axis, out=same_place) is same_place
         np.testing.assert_array_equal(same_place, expected)
+    for function in (xent.softmax_grad, xent.log_softmax_grad):
+        out = layout(np.zeros_like(x))
+        assert function(x, x + x, axis, out=out) is out
+        np.testing.assert_array_equal(out, function(x, x + x, axis))
+    lse = xent.logsumexp(x, axis)
+    out = layout(np.zeros_like(lse))
+    assert xent.logsumexp(x, axis, out=out) is out
+    np.testing.assert_array_equal(out, lse)
     out = layout(np.zeros_like(x))
-    assert xent.log_softmax_grad(x, 2 * x, axis, out=out) is out
-    np.testing.assert_array_equal(out, xent.log_softmax_grad(x, 2 * x, axis))
+    assert xent.logsumexp_grad(x, lse, axis, out=out) is out
+    np.testing.assert_array_equal(out, xent.logsumexp_grad(x, lse, axis))
     loss, expected = xent.cross_entropy_with_grad(x, TARGETS)
     out = layout(x)
     got = xent.cross_entropy_with_grad(out, TARGETS, grad_out=out)
     assert got[0] == loss and got[1] is out
     np.testing.assert_array_equal(out, expected)
+    rows = layout(np.zeros(6, real(x.dtype)))
+    assert xent.cross_entropy(x, TARGETS, reduction="none", out=rows) is rows
+    np.testing.assert_array_equal(rows, xent.cross_entropy(x, TARGETS, reduction="none"))
+    scalar = np.zeros((), real(x.dtype))
+    assert xent.cross_entropy(x, TARGETS, out=scalar) is scalar and scalar == loss
+    for function, values in (
+        (xent.nll_loss, (x, TARGETS)),
+        (xent.kl_div, (x, -x)),
+        (xent.binary_cross_entropy_with_logits, (x, x > 0)),
+    ):
+        out, named = layout(np.zeros_like(x)), {"reduction": "sum", "outputs": ("loss", "grad")}
+        got = function(*values, **named, grad_out=out, out=scalar)
+        assert got.loss is scalar and got.grad is out
+        expected = function(*values, **named)
+        assert scalar == expected.loss
+        np.testing.assert_array_equal(out, expected.grad)
 
 
 def test_in_place_over_either_input_of_log_softmax_grad(x):
@@ -239,14 +304,15 @@ def test_an_input_that_fits_is_not_copied(x):
         tracemalloc.stop()
 
 
-def test_out_that_does_not_fit(x, dtype):
+def test_out_that_does_not_fit(x):
+    dtype = x.dtype
     other = np.dtype(np.float32 if dtype == np.float64 else np.float64)
     for function in (*ROWWISE, lambda x, out: xent.cross_entropy_with_grad(x, TARGETS, grad_out=out)):
         with pytest.raises(TypeError, match=f"out is {other.name}, not {dtype.name}"):
             function(x, out=np.zeros(SHAPE, other))
         with pytest.raises(TypeError, match="out is int64"):
             function(x, out=np.zeros(SHAPE, np.int64))
-        with pytest.raises(TypeError, match="out is list, not a NumPy array"):
+        with pytest.raises(TypeError, match="out is list, not a NumPy array and without __dlpack__"):
             function(x, out=[[0.0] * 5] * 6)
         with pytest.raises(ValueError, match=r"out has shape \(5, 6\), not \(6, 5\)"):
             function(x, out=np.zeros((5, 6), dtype))

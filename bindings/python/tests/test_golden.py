@@ -1,40 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every function against exact results, at the bounds that xent.h documents."""
+"""Every plain function against exact results, at the bounds that xent.h documents."""
 
 import numpy as np
 import pytest
-from golden import BOUNDS, OUTPUTS, read, ulps
+from golden import BOUNDS, DTYPES, OUTPUTS, read, ulps
 
 import xent
 
-
-def options(case):
-    names = {"weight": case.inputs["weight"], "ignore_index": case.ignore_index, "reduction": case.reduction}
-    return (case.inputs["targets"],), names
+TWO_INPUTS = {
+    "softmax_grad": xent.softmax_grad,
+    "log_softmax_grad": xent.log_softmax_grad,
+    "logsumexp_grad": xent.logsumexp_grad,
+}
+LOSSES = {
+    "nll": xent.nll_loss,
+    "cross_entropy": xent.cross_entropy,
+    "cross_entropy_grad": xent.cross_entropy_with_grad,
+    "binary_cross_entropy": xent.binary_cross_entropy_with_logits,
+    "binary_cross_entropy_grad": xent.binary_cross_entropy_with_logits_with_grad,
+}
 
 
 def run(case):
-    first = next(iter(case.inputs.values()))
-    if case.function in ("softmax", "log_softmax", "logsumexp"):
-        return (getattr(xent, case.function)(first),)
-    if case.function == "log_softmax_grad":
-        return (xent.log_softmax_grad(first, case.inputs["grad_log_probs"]),)
-    (targets,), named = options(case)
-    if case.function == "nll":
-        return (xent.nll_loss(first, targets, **named),)
-    if case.function == "cross_entropy":
-        return (xent.cross_entropy(first, targets, **named),)
-    if case.function == "cross_entropy_grad":
-        return xent.cross_entropy_with_grad(first, targets, **named)
-    return (xent.nll_loss_grad(targets, case.classes, dtype=case.dtype, **named),)
+    """A function's outputs as a tuple."""
+    inputs = dict(case.inputs)
+    options = {name: inputs.pop(name) for name in ("weight", "pos_weight") if name in inputs}
+    options |= {
+        name: getattr(case, name) for name in ("reduction", "ignore_index") if getattr(case, name) is not None
+    }
+    if case.function == "nll_grad":
+        return (xent.nll_loss_grad(inputs["targets"], case.classes, dtype=case.dtype, **options),)
+    function = TWO_INPUTS.get(case.function) or LOSSES.get(case.function) or getattr(xent, case.function)
+    got = function(*inputs.values(), **options)
+    return got if isinstance(got, tuple) else (got,)
 
 
 CASES = [case for function in OUTPUTS for case in read(function)]
 
 
 def test_the_data_is_all_there():
-    counts = {function: sum(case.function == function for case in CASES) for function in OUTPUTS}
-    assert min(counts.values()) >= 20 and sum(counts.values()) >= 800
+    for suffix in DTYPES:
+        counts = {f: sum(case.function == f and case.suffix == suffix for case in CASES) for f in OUTPUTS}
+        assert min(counts.values()) >= 10 and sum(counts.values()) >= 400
     for case in CASES:
         assert tuple(case.outputs) == OUTPUTS[case.function]
 
@@ -43,13 +50,28 @@ def test_the_data_is_all_there():
 def test_golden(case):
     for (name, expected), got in zip(case.outputs.items(), run(case)):
         got = np.asarray(got)
-        assert got.dtype == case.dtype
+        assert got.dtype == case.dtype_of(name)
         assert got.size == len(expected)
         error = ulps(got, expected)
         worst = int(error.argmax()) if error.size else 0
         assert not error.size or error.flat[worst] <= BOUNDS[case.suffix], (
             f"{name}[{worst}] is {got.flat[worst]!r}, exactly {expected[worst][0]!r}: {error.flat[worst]} ulp"
         )
+
+
+@pytest.mark.parametrize("suffix", ["f16", "bf16"])
+def test_sixteen_bits_are_nearly_always_the_nearest(suffix):
+    nearest = elements = 0
+    for case in CASES:
+        if case.suffix != suffix:
+            continue
+        for (name, expected), got in zip(case.outputs.items(), run(case)):
+            if case.dtype_of(name) == case.dtype:
+                error = ulps(np.asarray(got), expected)
+                nearest += int((error <= 0.5).sum())
+                elements += error.size
+    assert elements > 5000
+    assert nearest / elements >= 0.999
 
 
 def test_ulps_sees_errors():
@@ -59,3 +81,5 @@ def test_ulps_sees_errors():
     assert (ulps(good, exact)[1:] == 0).all()
     bad = np.array([1 + 2.0**-22, 3e38, 0.0, -np.inf, 2e-45], np.float32)
     assert (ulps(bad, exact) >= [1.9, np.inf, np.inf, np.inf, 1.0]).all()
+    for dtype, above in ((DTYPES["f16"], 2.0**-10), (DTYPES["bf16"], 2.0**-7)):
+        assert ulps(np.array([1 + above], dtype), exact[:1]) == pytest.approx(1, rel=1e-2)

@@ -67,7 +67,7 @@ def test_no_library(elsewhere):
 )
 def test_a_wrong_library(tmp_path, version, complete, message):
     names = [f"xent_{n}" for n in _library.UNTYPED if n != "version"]
-    names += [f"xent_{n}_{s}" for n in _library.TYPED for s in _library.DTYPES.values()]
+    names += [f"xent_{n}_{s}" for n in _library.TYPED for s in _library.SUFFIXES]
     source = tmp_path / "wrong.c"
     text = f"int xent_version(void) {{ return {version}; }}\n"
     source.write_text(text + "".join(f"int {n}(void) {{ return 0; }}\n" for n in names if complete))

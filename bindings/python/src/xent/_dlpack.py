@@ -97,10 +97,13 @@ def _capsule(value: Any, function: str, name: str) -> Any:
     try:
         try:
             return value.__dlpack__(max_version=(1, 0))
-        except TypeError:  # of before DLPack 1.0, which knows no versions
-            return value.__dlpack__()
-    except BufferError as error:
-        raise ValueError(f"{function}: {name} cannot be looked at: {error}") from error
+        except TypeError as error:
+            if type(error) is not TypeError:  # the exporter's own: it has no such array to show
+                raise
+            return value.__dlpack__()  # of before DLPack 1.0, which knows no versions
+    except (BufferError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{function}: {name} cannot be looked at: {error}") from error
 
 
 def _dtype(tensor: _DLTensor, function: str, name: str) -> Any:
