@@ -79,7 +79,7 @@ typedef int32_t xent_status;
 enum {
   XENT_OK = 0,           /* the outputs have been written */
   XENT_ERR_NULL = 1,     /* a pointer that is needed is NULL */
-  XENT_ERR_SIZE = 2,     /* a size is negative, or the array would not fit in the address space */
+  XENT_ERR_SIZE = 2,     /* a size is negative, does not fit the other tensors', or is more than the address space */
   XENT_ERR_TARGET = 3,   /* a target is outside [0, classes) and is not ignore_index */
   XENT_ERR_OPTION = 4,   /* an option has a value that does not exist or is out of range */
   XENT_ERR_OVERLAP = 5,  /* an output overlaps another array in a way that is not allowed */
@@ -579,7 +579,7 @@ typedef struct xent_error {
  *                                                      index  sparse  probs      index      cross_entropy  divergence
  *   temperature, softcap, class_mask          +          +      +       +          -            -               +
  *   ignore_index                              -          +      +       1          +            -               -
- *   row_mask                                  2          +      +       +          +            -               +
+ *   row_mask                                  2          +      +       +          +            +               +
  *   masked_row                                +          +      +       +          -            -               +
  *   weight                                    -          +      +       +          +            +3              -
  *   label_smoothing                           -          +      +       +          -            -               -
@@ -588,6 +588,8 @@ typedef struct xent_error {
  *   z_loss                                    2          +      +       +          -            -               -
  *   target_probs                              -          -      +       -          -            -               -
  *   pos_weight                                -          -      -       -          -            +               -
+ *   gather                                    +          +      +       +          -            -               -
+ *   divergence                                -          -      -       -          -            -               +
  *   grad_loss                                 +          +      +       +          +            +               +
  *   loss, row_loss, loss_sum                  -          +      +       +          +            +               +
  *   grad_logits                               +          +      +       +          +5           +               +6

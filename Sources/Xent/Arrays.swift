@@ -29,8 +29,7 @@ struct Layout {
 extension Call {
   /// Sets (rows, classes), not negative, of arrays that fit in the address space. `perRow`: there are arrays of one
   /// element a row or a class, which have to fit even where there are no classes.
-  @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure)
-  {
+  @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
     try notNegative("rows", rows)
     try notNegative("classes", classes)
     let (elements, overflow) = rows.multipliedReportingOverflow(by: classes)
@@ -127,7 +126,7 @@ extension Call {
   private func mayBeInPlace(_ output: Int, _ input: Int) -> Bool {
     switch Int(problem.pointee.operation) {
     case XENTK_ROWS: output < 3 && input == 0
-    case XENTK_BINARY, XENTK_DIVERGENCE: output == 0 && input == 0
+    case XENTK_NLL, XENTK_BINARY, XENTK_DIVERGENCE: output == 0 && input == 0
     case XENTK_SOFTMAX_GRAD: output == 0 && input < 2
     default: false
     }

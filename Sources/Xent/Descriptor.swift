@@ -203,7 +203,7 @@ extension Call {
     problem.pointee.target_rank = try output("target_rank", o.target_rank, .index, perRow)
     try setTop(o, sizes)
     if let gathered = o.gathered {
-      guard problem.pointee.gather.classes > 0 || problem.pointee.gather.data != nil else { throw isNull("gather") }
+      guard problem.pointee.gather.dtype != 0 else { throw isNull("gather") }  // data is NULL where it is empty
       problem.pointee.gathered = try output(
         "gathered", gathered, .real,
         Sizes(outer: sizes.outer, classes: problem.pointee.gather.classes, inner: sizes.inner))

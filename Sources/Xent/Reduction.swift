@@ -23,7 +23,8 @@ extension Call {
       if elements {
         problem.pointee.divisor_hi = Double(counted.rows) * Double(problem.pointee.classes)
       } else {
-        (problem.pointee.divisor_hi, problem.pointee.divisor_lo, problem.pointee.divisor_exponent) = counted.weight.leading
+        (problem.pointee.divisor_hi, problem.pointee.divisor_lo, problem.pointee.divisor_exponent) =
+          counted.weight.leading
       }
     case XENT_REDUCTION_MEAN_ROWS: problem.pointee.divisor_hi = Double(counted.rows)
     default: return  // a sum, or the gradient of one

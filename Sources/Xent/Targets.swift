@@ -70,10 +70,14 @@ extension Call {
         result = true
       }
     }
-    if problem.pointee.row_mask.data != nil && index(problem.pointee.row_mask, outer, 0, inner).value == 0 { return false }
+    if problem.pointee.row_mask.data != nil && index(problem.pointee.row_mask, outer, 0, inner).value == 0 {
+      return false
+    }
     if result && problem.pointee.skips_masked != 0 {
       if isMasked(problem.pointee.input, outer, inner) { return false }
-      if Int(problem.pointee.operation) == XENTK_DIVERGENCE && isMasked(problem.pointee.second, outer, inner) { return false }
+      if Int(problem.pointee.operation) == XENTK_DIVERGENCE && isMasked(problem.pointee.second, outer, inner) {
+        return false
+      }
     }
     return result
   }

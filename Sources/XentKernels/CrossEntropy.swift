@@ -275,8 +275,8 @@ private struct RowsKernel {
       p.pointee.target_log_prob.store(counts ? results.pointee.targetOutcome.logProb(lane) : 0, row)
     }
     guard wanted.largest, counts || isForAll else {
-      p.pointee.row_z_loss.store(0, row)
-      p.pointee.target_rank.store(-1, row)
+      p.pointee.row_z_loss.store(0.0, row)
+      p.pointee.target_rank.store(index: -1, row)
       return
     }
     let isSkipped = results.pointee.counts[lane] < 0
@@ -293,10 +293,10 @@ private struct RowsKernel {
       let sum = Sums.sum(common.hi, common.lo, spread.hi, spread.lo)
       p.pointee.entropy.store(isSkipped ? 0 : sum.hi + sum.lo, row)
     }
-    if wanted.rank { p.pointee.target_rank.store(counts ? sums[lane].rank : -1, row) }
+    if wanted.rank { p.pointee.target_rank.store(index: counts ? sums[lane].rank : -1, row) }
     if p.pointee.argmax.isGiven || p.pointee.max_logit.isGiven || p.pointee.wants_correct != 0 {
       let (index, value) = first(row, lane, results)
-      p.pointee.argmax.store(index, row)
+      p.pointee.argmax.store(index: index, row)
       p.pointee.max_logit.store(value, row)
       if counts && index == target { loss.pointee.correct &+= 1 }
     }
@@ -314,7 +314,7 @@ private struct RowsKernel {
       var k = 0
       while k < top.limit {
         let entry = top.entries[k]
-        p.pointee.top_indices.store(entry.index, row, k)
+        p.pointee.top_indices.store(index: entry.index, row, k)
         p.pointee.top_log_probs.store(logProb(entry.value, at: entry.index, lane, results), row, k)
         k &+= 1
       }

@@ -45,7 +45,7 @@ extension xentk_array {
   }
 
   /// Stores a class or a rank, where it is wanted.
-  @inline(never) func store(_ value: Int, _ row: Position, _ c: Int = 0) {
+  @inline(never) func store(index value: Int, _ row: Position, _ c: Int = 0) {
     guard isGiven else { return }
     let p = address(row, c)
     if Int(dtype) == XENT_I64 {

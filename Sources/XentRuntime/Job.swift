@@ -51,7 +51,8 @@ private func sum(_ losses: UnsafePointer<xentk_loss>, _ segments: Int64) -> xent
   return total
 }
 
-private func runSerially(_ job: Job) {
+/// Out of line, as is the pool's part: the workspaces of both ways are not to be on the stack at once.
+@inline(never) private func runSerially(_ job: Job) {
   var job = job
   xentk_with_workspace(
     { workspace, context in

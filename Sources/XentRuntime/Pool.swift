@@ -104,7 +104,9 @@ enum Pool {
     let isWorker: Bool
   }
 
-  private static func takeSegments(_ pool: UnsafeMutablePointer<xents_pool>, round: Int64, isWorker: Bool) {
+  @inline(never) private static func takeSegments(
+    _ pool: UnsafeMutablePointer<xents_pool>, round: Int64, isWorker: Bool
+  ) {
     var part = Part(pool: pool, round: round, isWorker: isWorker)
     xentk_with_workspace(
       { workspace, part in Pool.takeSegments(part.assumingMemoryBound(to: Part.self).pointee, workspace) }, &part)
