@@ -97,7 +97,9 @@ def test_logits(layout, x):
     same(xent.kl_div(other, layout(above), "none"), xent.kl_div(x, above, "none"))
     labels = np.abs(np.sign(above))
     expected = xent.binary_cross_entropy_with_logits(x, labels, labels, "none", sums[:5])
-    same(xent.binary_cross_entropy_with_logits(other, layout(labels), layout(labels), "none", layout(sums[:5])), expected)
+    same(
+        xent.binary_cross_entropy_with_logits(other, layout(labels), layout(labels), "none", layout(sums[:5])), expected
+    )
     same(xent.nll_loss(other, TARGETS), xent.nll_loss(x, TARGETS))
     loss, grad = xent.cross_entropy_with_grad(x, TARGETS)
     other_loss, other_grad = xent.cross_entropy_with_grad(other, TARGETS)

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is refused, with which exception and words; and that a refused call writes nothing."""
 
-import ctypes
-import re
-
 import numpy as np
 import pytest
 
 import xent
-from xent import _descriptors, _library
 
 LOGITS = np.array([[1, 2, 7], [4, 7, 9], [8, 3, 4]], np.float32)
 TARGETS = np.array([2, 2, 0])
@@ -255,7 +251,9 @@ def test_binary_cross_entropy():
 
 
 def test_divergence():
-    with pytest.raises(ValueError, match="kind is 'js', not 'kl', 'reverse_kl', 'soft_cross_entropy' or 'jensen_shannon'"):
+    with pytest.raises(
+        ValueError, match="kind is 'js', not 'kl', 'reverse_kl', 'soft_cross_entropy' or 'jensen_shannon'"
+    ):
         xent.divergence(LOGITS, LOGITS, "js")
     with pytest.raises(ValueError, match=r"teacher has shape \(3,\), not \(3, 3\), for student of shape \(3, 3\)"):
         xent.kl_div(LOGITS, LOGITS[0])
@@ -317,84 +315,3 @@ def test_an_error_writes_nothing(dtype):
     with pytest.raises(IndexError, match=r"targets\[3\]"):
         xent.cross_entropy_with_grad(logits, [0, 1, 2, 3], grad_out=logits)
     assert (logits == 0.25).all()
-
-
-# What the NumPy layer never lets through: the C functions as they are, and the gate behind them.
-
-
-def raw(name, *arguments):
-    status = getattr(_library.library, f"xent_{name}")(*arguments)
-    if status:
-        _library.fail(status)
-
-
-@pytest.fixture
-def buffers(dtype):
-    suffix = {4: "f32", 8: "f64"}[dtype.itemsize]
-    x, probs = np.ones((2, 3), dtype), np.full((2, 3), 5.0, dtype)
-    yield suffix, x, probs
-    assert (probs == 5).all()
-
-
-def test_status_null(buffers):
-    suffix, x, probs = buffers
-    with pytest.raises(ValueError, match=f"^xent_softmax_{suffix}: logits is NULL$"):
-        raw(f"softmax_{suffix}", None, 2, 3, probs.ctypes.data)
-
-
-def test_status_size(buffers):
-    suffix, x, probs = buffers
-    with pytest.raises(ValueError, match=f"^xent_softmax_{suffix}: rows is -1, must not be negative$"):
-        raw(f"softmax_{suffix}", x.ctypes.data, -1, 3, probs.ctypes.data)
-    with pytest.raises(ValueError, match=f"^xent_log_softmax_{suffix}: rows \\* classes .* is too large$"):
-        raw(f"log_softmax_{suffix}", x.ctypes.data, 2**40, 2**40, probs.ctypes.data)
-
-
-def test_status_option(buffers):
-    suffix, x, probs = buffers
-    targets = np.zeros(2, np.int64)
-    with pytest.raises(ValueError, match=f"^xent_nll_{suffix}: reduction is 7, not 0"):
-        raw(f"nll_{suffix}", x.ctypes.data, targets.ctypes.data, 2, 3, None, -100, 7, probs.ctypes.data)
-
-
-def test_status_overlap(buffers):
-    suffix, x, probs = buffers
-    with pytest.raises(ValueError, match=f"^xent_softmax_{suffix}: probs overlaps logits$"):
-        raw(f"softmax_{suffix}", x.ctypes.data, 1, 3, x.ctypes.data + x.itemsize)
-    assert (x == 1).all()
-
-
-def test_status_dtype_and_unsupported():
-    x = np.zeros((2, 3), np.float32)
-    for code, exception, message in (
-        (13, TypeError, "logits.dtype is 13, not XENT_F32"),
-        (8, TypeError, "logits.dtype is XENT_I64, not XENT_F32"),
-        (1, ValueError, "loss and xent_softmax do not go together"),
-    ):
-        call = _descriptors.Call(x.shape, 1)
-        call.input(x, code, 1)
-        call.output("loss", np.zeros((), np.float32), 1, None, has_rows=False)
-        with pytest.raises(exception, match=message):
-            call.run(_library.library.xent_softmax)
-
-
-def test_unknown_status():
-    with pytest.raises(RuntimeError):
-        _library.fail(99)
-
-
-def test_every_function_of_the_header_has_a_prototype(checkout):
-    header = (checkout / "Include" / "xent.h").read_text()
-    header = re.sub(r"/\*.*?\*/", "", header, flags=re.S)
-    declared = set(re.findall(r"\bxent_[a-z0-9_]+(?=\()", header))
-    bound = {f"xent_{name}" for name in _library.UNTYPED}
-    bound |= {f"xent_{name}_{suffix}" for name in _library.TYPED for suffix in _library.SUFFIXES}
-    assert bound == declared
-    for name in bound:
-        parameters = re.search(rf"\b{name}\((.*?)\);", header, re.S).group(1)
-        count = 0 if parameters.strip() == "void" else parameters.count(",") + 1
-        function = getattr(_library.library, name)
-        assert len(function.argtypes) == count, name
-        for kind, text in zip(function.argtypes, parameters.split(",")):
-            expected = ctypes.c_void_p if "*" in text else ctypes.c_int64 if "int64_t" in text else ctypes.c_int32
-            assert kind is expected, (name, text)

@@ -25,9 +25,7 @@ def run(case):
     """A function's outputs as a tuple."""
     inputs = dict(case.inputs)
     options = {name: inputs.pop(name) for name in ("weight", "pos_weight") if name in inputs}
-    options |= {
-        name: getattr(case, name) for name in ("reduction", "ignore_index") if getattr(case, name) is not None
-    }
+    options |= {name: getattr(case, name) for name in ("reduction", "ignore_index") if getattr(case, name) is not None}
     if case.function == "nll_grad":
         return (xent.nll_loss_grad(inputs["targets"], case.classes, dtype=case.dtype, **options),)
     function = TWO_INPUTS.get(case.function) or LOSSES.get(case.function) or getattr(xent, case.function)

@@ -186,7 +186,16 @@ def test_rows_are_numbered_as_they_are_in_the_shape(rng):
 
 @pytest.mark.parametrize(
     ("shape", "axis"),
-    [((0, 3), 1), ((3, 0), 1), ((2, 3, 0), 1), ((0, 3, 4), 1), ((2, 0, 4), 1), ((2, 3, 0, 4), 1), ((0, 0), 1), ((0,), 0)],
+    [
+        ((0, 3), 1),
+        ((3, 0), 1),
+        ((2, 3, 0), 1),
+        ((0, 3, 4), 1),
+        ((2, 0, 4), 1),
+        ((2, 3, 0, 4), 1),
+        ((0, 0), 1),
+        ((0,), 0),
+    ],
     ids=str,
 )
 def test_empty(shape, axis, any_dtype):
