@@ -38,10 +38,33 @@ def test_all_is_what_is_public():
     assert public == set(xent.__all__)
 
 
-def test_readme(capsys):
+SECTIONS = ("Parameters", "Returns", "Raises", "Examples")
+SHORTER = {"version", "cpu_level", "get_num_threads", "set_num_threads", "log_softmax"}  # little to say
+
+
+@pytest.mark.parametrize("item", PUBLIC[1:], ids=lambda item: item.__name__)
+def test_sections(item):
+    text = inspect.getdoc(item)
+    found = re.findall(r"^(\w+)\n-+$", text, re.M)
+    assert item.__name__ in SHORTER or [name for name in found if name != "Notes"] == list(SECTIONS)
+    assert text.split("\n")[0].endswith(".")
+
+
+def test_readme():
+    """Its code runs, and gives the numbers in its comments."""
     text = (Path(__file__).parents[1] / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
     names = {}
     exec(code, names)
-    assert f"{names['loss']:.4f}" == "0.0556" and "0.0556" in code
+    numbers = re.findall(r"^(\S.*?) +# (\d+\.\d{4})\b", code, re.M)
+    assert len(numbers) == 3
+    for expression, number in numbers:
+        assert f"{eval(expression, names):.4f}" == number
     assert names["grad"].shape == (3, 3)
+
+
+def test_readme_names_every_function():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    quoted = set(re.findall(r"`(\w+)`", text))
+    library = {"version", "cpu_level", "get_num_threads", "set_num_threads"}
+    assert set(xent.__all__) - library - {"binary_cross_entropy_with_logits_with_grad"} <= quoted
