@@ -3,6 +3,8 @@
 
     loss(logits, targets, weight, reduction)      gradient(logits, targets, weight, reduction)
     log_softmax(logits)  softmax(logits)  logsumexp(logits)  log_softmax_grad(log_probs, grads)
+    softmax_grad(probs, grads)  logsumexp_grad(logits, grad_lse)
+    binary(logits, labels, weight, pos_weight, reduction)      binary_gradient(the same)
 
 A library has what its own documentation offers under that name; what it lacks is left out.
 """
@@ -11,15 +13,23 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from measure import REDUCED, reduced_parts
+from measure import BINARY_REDUCED, REDUCED, output_dtype, reduced_parts
+from regimes import DTYPES
 
-NAMES = ("none", "mean", "sum")
+NAMES = ("none", "mean", "sum", "mean_rows")
+
+
+def xent_package():
+    source = str(Path(__file__).resolve().parents[2] / "bindings/python/src")
+    if source not in sys.path:
+        sys.path.insert(0, source)
+    import xent
+
+    return xent
 
 
 def xent_functions():
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bindings/python/src"))
-    import xent
-
+    xent = xent_package()
     return f"Xent {xent.version()} ({xent.cpu_level()})", {
         "loss": lambda x, t, w, reduction: xent.cross_entropy(x, t, weight=w, reduction=reduction),
         "gradient": lambda x, t, w, reduction: xent.cross_entropy_with_grad(x, t, weight=w, reduction=reduction)[1],
@@ -27,6 +37,10 @@ def xent_functions():
         "softmax": xent.softmax,
         "logsumexp": xent.logsumexp,
         "log_softmax_grad": xent.log_softmax_grad,
+        "softmax_grad": xent.softmax_grad,
+        "logsumexp_grad": xent.logsumexp_grad,
+        "binary": xent.binary_cross_entropy_with_logits,
+        "binary_gradient": lambda *given: xent.binary_cross_entropy_with_logits_with_grad(*given)[1],
     }
 
 
@@ -96,15 +110,26 @@ def scipy_functions():
 SUBJECTS = {"xent": xent_functions, "torch": torch_functions, "jax": jax_functions, "scipy": scipy_functions}
 
 
-def results(functions, batch, log_probs):
+def inputs_of_gradients(functions, batch):
+    """What the backward functions are given: the library's own log-probabilities and probabilities."""
+    return {"log_softmax_grad": functions["log_softmax"](batch.logits),
+            "softmax_grad": functions["softmax"](batch.logits)}  # fmt: skip
+
+
+def results(functions, batch, given):
     """What one library gives for a batch, by the names that measure.py takes."""
     x, t, w = batch.logits, batch.targets, batch.weight
     found = {}
     with np.errstate(all="ignore"):
         for name in ("log_softmax", "softmax", "logsumexp"):
             found[name] = functions[name](x)
-        if "log_softmax_grad" in functions:
-            found["log_softmax_grad"] = functions["log_softmax_grad"](log_probs, batch.grads)
+        for name, array in given.items():
+            if name in functions:
+                found[name] = functions[name](array, batch.grads)
+        if "logsumexp_grad" in functions:
+            found["logsumexp_grad"] = functions["logsumexp_grad"](x, batch.grad_lse)
+        if "binary" in functions:
+            found.update(binary_results(functions, batch))
         if "loss" in functions:
             found["loss"] = functions["loss"](x, t, None, "none")
             found["loss, weighted"] = functions["loss"](x, t, w, "none")
@@ -116,7 +141,20 @@ def results(functions, batch, log_probs):
                     for a, b in reduced_parts(len(x))
                 ])  # fmt: skip
     arrays = {name: np.asarray(value) for name, value in found.items()}
-    wrong = [name for name, array in arrays.items() if array.dtype != x.dtype]
+    wrong = [name for name, array in arrays.items() if array.dtype != DTYPES[output_dtype(name, batch.dtype)]]
     if wrong:
-        raise TypeError(f"results of another dtype than the logits: {wrong}")
+        raise TypeError(f"results of another dtype than they should have: {wrong}")
     return arrays
+
+
+def binary_results(functions, batch):
+    weights = {False: (None, None), True: (batch.weight, batch.pos_weight)}
+    call = lambda function, weighted, reduction: functions[function](
+        batch.logits, batch.labels, weights[weighted][0], NAMES[reduction], weights[weighted][1])  # fmt: skip
+    return {
+        "binary": call("binary", False, 0),
+        "binary, weighted": call("binary", True, 0),
+        "binary gradient": call("binary_gradient", False, 0),
+        "binary gradient, weighted": call("binary_gradient", True, 0),
+        **{name: call("binary", weighted, reduction) for name, (reduction, weighted) in BINARY_REDUCED.items()},
+    }

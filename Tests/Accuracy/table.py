@@ -4,9 +4,10 @@
 import math
 from collections import defaultdict
 
+import options
 from measure import OPERATIONS, Errors
 
-FULL = "{:<24} {:<4} {:<26} {:>8} {:>10} {:>9} {:>10}"
+FULL = "{:<44} {:<4} {:<26} {:>8} {:>10} {:>9} {:>10}"
 README_OPERATIONS = {
     "loss": ["loss", "loss, weighted"],
     "loss reduced": ["loss, sum", "loss, mean", "loss, weighted sum", "loss, weighted mean"],
@@ -55,14 +56,17 @@ def full(found, subject):
 
 
 def _place(key):
-    return key[2], OPERATIONS.index(key[1])
+    return key[2], PLACES.index(key[1])
+
+
+PLACES = (*OPERATIONS, *options.OPERATIONS)
 
 
 def readme(found, names):
     """Markdown: the largest error of each library over all regimes but ASIDE, and the share correctly rounded."""
     sums = defaultdict(Errors)
     for (who, operation, dtype, regime), errors in found.items():
-        if regime in ASIDE:
+        if regime in ASIDE or dtype not in ("f32", "f64"):
             continue
         for title, operations in README_OPERATIONS.items():
             if operation in operations:

@@ -120,7 +120,7 @@ def reduced(losses, weights, reduction):
         return [own(ZERO if loss is None else loss) for loss in losses]
     counted = [loss for loss in losses if loss is not None]
     # Losses of both signs (negative weights) cancel in the sum, so the ulp is that of the sum of their magnitudes.
-    value, magnitude = _add(counted), _add([abs(loss) for loss in counted])
+    value, magnitude = add(counted), add([abs(loss) for loss in counted])
     denominator = divisor(weights, reduction)
     if denominator == 0:
         return [Exact(NAN, NAN)]
@@ -130,10 +130,10 @@ def reduced(losses, weights, reduction):
 def divisor(weights, reduction):
     """What the reduction divides by."""
     counted = [w for w in weights if w is not None]
-    return _add(counted) if reduction == MEAN else mpf(len(counted)) if reduction == MEAN_ROWS else ONE
+    return add(counted) if reduction == MEAN else mpf(len(counted)) if reduction == MEAN_ROWS else ONE
 
 
-def _add(values):
+def add(values):
     # fsum of mpmath drops the rules of infinities in some orders; plain addition keeps IEEE's.
     total = ZERO
     for v in values:
@@ -173,18 +173,19 @@ def cross_entropy_grad(rows, targets, weight, ignore_index, reduction):
 
 def binary_cross_entropy(rows, labels, weight, pos_weight, reduction):
     terms = _binary(rows, labels, weight, pos_weight, binary_loss)
-    if reduction == NONE:
-        return terms
-    denominator = _binary_divisor(rows, reduction)
+    return terms if reduction == NONE else [binary_reduced(terms, len(rows), reduction)]
+
+
+def binary_reduced(terms, rows, reduction):
+    denominator = _binary_divisor(len(terms), rows, reduction)
     if denominator == 0:
-        return [Exact(NAN, NAN)]
-    value, magnitude = _add([t.value for t in terms]), _add([t.scale for t in terms])
-    return [Exact(value / denominator, magnitude / denominator)]
+        return Exact(NAN, NAN)
+    return Exact(add([t.value for t in terms]) / denominator, add([t.scale for t in terms]) / denominator)
 
 
 def binary_cross_entropy_grad(rows, labels, weight, pos_weight, reduction):
-    denominator = _binary_divisor(rows, reduction)
     terms = _binary(rows, labels, weight, pos_weight, binary_grad)
+    denominator = _binary_divisor(len(terms), len(rows), reduction)
     return [Exact(t.value / denominator, t.scale / denominator) for t in terms]
 
 
@@ -197,8 +198,9 @@ def _binary(rows, labels, weight, pos_weight, function):
     ]
 
 
-def _binary_divisor(rows, reduction):
-    return mpf({MEAN: sum(map(len, rows)), MEAN_ROWS: len(rows)}.get(reduction, 1))
+def _binary_divisor(elements, rows, reduction):
+    """What the reduction divides by: the elements for a mean, weights or not."""
+    return mpf({MEAN: elements, MEAN_ROWS: rows}.get(reduction, 1))
 
 
 def _times(factor, value):
@@ -219,7 +221,7 @@ def binary_grad(x, y, weight, pos_weight):
 
 
 def _of_terms(*terms):
-    value = _add(terms)
+    value = add(terms)
     return Exact(value, max([abs(value), *map(abs, terms)]) if isfinite(value) else value)
 
 
@@ -251,7 +253,7 @@ def log_softmax_grad(log_probs, grad_log_probs):
 
 def log_softmax_grad_at(lp, g, classes):
     """One row's gradient, at some of its classes."""
-    total = _add([mpf(v) for v in g]) if any(isinf(v) or isnan(v) for v in g) else fsum(map(mpf, g))
+    total = add([mpf(v) for v in g]) if any(isinf(v) or isnan(v) for v in g) else fsum(map(mpf, g))
     for j in classes:
         term = (ZERO if mpf(lp[j]) == -INF else exp(mpf(lp[j]))) * total
         value = mpf(g[j]) - term
@@ -268,6 +270,6 @@ def softmax_grad(probs, grad_probs):
 def softmax_grad_at(p, g, classes):
     """One row's gradient, at some of its classes."""
     products = [mpf(a) * mpf(b) for a, b in zip(p, g)]
-    total = fsum(products) if all(map(isfinite, products)) else _add(products)
+    total = fsum(products) if all(map(isfinite, products)) else add(products)
     for j in classes:
         yield _of_terms(products[j], -mpf(p[j]) * total)
