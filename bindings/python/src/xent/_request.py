@@ -300,6 +300,7 @@ def _outputs_type(names: tuple[str, ...]) -> Any:
         def __reduce__(self) -> tuple[Any, ...]:  # to be pickled, a class has to be found by its name
             return named, (names, tuple(self))
 
+    Outputs.__module__, Outputs.__qualname__ = "xent", "Outputs"
     return Outputs
 
 
