@@ -46,13 +46,14 @@ private struct Sides {
     other: choose(large, little))
 }
 
-/// factor·value, and 0 where the factor is 0.
+/// factor·value, and 0 where the factor is 0, but for NaN.
 @inline(__always) private func times(_ factor: Doubles, _ value: Pair) -> Pair {
   let zero = Doubles()
   let product = factor * value.hi
   let low = fma(factor, value.hi, -product) + factor * value.lo
-  let isOdd = (factor .== 0) .| (product - product .!= 0)
-  return Pair(product.replacing(with: zero, where: factor .== 0), low.replacing(with: zero, where: isOdd))
+  let isNothing = (factor .== 0) .& (value.hi .== value.hi)
+  let isOdd = isNothing .| (product - product .!= 0)
+  return Pair(product.replacing(with: zero, where: isNothing), low.replacing(with: zero, where: isOdd))
 }
 
 @inline(__always) private func plus(_ a: Pair, _ b: Pair) -> Pair {

@@ -110,7 +110,7 @@ static const struct item {
     {"class_mask", OPTION_TENSOR, 0, 0, CLASS_MASK, "++++--+"},
     {"ignore_index", IGNORED, 0, -7, TENSORS, "=++=+=="},
     {"ignore_index", IGNORED, 0, 3, TENSORS, "=++-+=="},
-    {"row_mask", OPTION_TENSOR, 0, 0, ROW_MASK, "+++++-+"},
+    {"row_mask", OPTION_TENSOR, 0, 0, ROW_MASK, "+++++++"},
     INTEGER(masked_row, XENT_ZERO, "++++--+"),
     {"weight", OPTION_TENSOR, 0, 0, WEIGHT, "-+++++-"},
     REAL(label_smoothing, 0.1, "-+++---"),

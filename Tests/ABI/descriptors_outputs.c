@@ -123,7 +123,7 @@ static void check_all_in_place(form form, dtype type, int v) {
   static const tensor outputs[] = {GRAD_LOGITS, PROBS, LOG_PROBS};
   for (size_t k = 0; k < sizeof outputs / sizeof *outputs; k++)
     for (tensor input = LOGITS; input <= TARGETS; input++) {
-      if (!is_taken(form, outputs[k]) || form == NLL || (input == TARGETS && form < LOG_SOFTMAX_GRAD)) continue;
+      if (!is_taken(form, outputs[k]) || (input == TARGETS && form < LOG_SOFTMAX_GRAD)) continue;
       check_in_place(form, type, v, shapes[(v + (int)k) % SHAPES], outputs[k], input);
       if (v == 0) check_in_place(form, type, v, large, outputs[k], input);
     }

@@ -68,7 +68,7 @@ static void check_tensors(form form, dtype type, const variant *v, uint64_t *see
       seen[output] |= UINT64_C(1) << other;
       int64_t bytes = span_bytes(&c.tensors[output]), other_bytes = span_bytes(&c.tensors[other]);
       bool is_in_place = (output == GRAD_LOGITS || output == PROBS || output == LOG_PROBS) &&
-                         (other == LOGITS || (other == TARGETS && form >= LOG_SOFTMAX_GRAD)) && form != NLL;
+                         (other == LOGITS || (other == TARGETS && form >= LOG_SOFTMAX_GRAD));
       if (!is_in_place) check_offset(&c, &expected, output, other, 0, false);
       if (other_bytes > ALIGNMENT) check_offset(&c, &expected, output, other, down(other_bytes - 1), false);
       if (bytes > ALIGNMENT) check_offset(&c, &expected, output, other, -down(bytes - 1), false);
@@ -211,7 +211,7 @@ int main(void) {
           if (WITH_PROBS >> form & 1) check_columns(form, type, PROBS, LOG_PROBS, gap, sign);
           if (WITH_PROBS >> form & 1) check_columns(form, type, LOG_PROBS, LOGITS, gap, sign);
         }
-      if (form != NLL) check_not_in_place(form, type);
+      check_not_in_place(form, type);
       if (form == CE_PROBS || form == BINARY || form >= DIVERGENCE) check_inputs(form, type);
     }
   return check_summary();
