@@ -3,7 +3,6 @@
 # make test     every test, with its own set-up; the last line is the count
 # make check    the audits alone: exported symbols, instruction sets, header
 # make exhaustive  the f32 exponential over all its inputs
-# make check-torch  every documented option against PyTorch
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make install  PREFIX=/usr/local, DESTDIR=
 #
@@ -83,14 +82,6 @@ exhaustive:
 	XENT_EXHAUSTIVE=1 XENT_RUNTIME=dynamic $(SWIFT) test -c release --scratch-path .build/exhaustive \
 	  -Xswiftc -enable-testing --filter TermTests
 
-# Against PyTorch, which is 200 MB to fetch and so not part of make test.
-check-torch: all
-	$(PYTHON) -m venv build/torch
-	build/torch/bin/pip install $(PIP_FLAGS) -r bindings/python/tests/requirements.txt
-	build/torch/bin/pip install $(PIP_FLAGS) --index-url https://download.pytorch.org/whl/cpu torch || \
-	  build/torch/bin/pip install $(PIP_FLAGS) torch
-	cd bindings/python && ../../build/torch/bin/python -m pytest -q tests/test_torch.py
-
 # The table of the README: about four minutes, and 700 MB to fetch.
 accuracy: all
 	$(PYTHON) -m venv build/accuracy
@@ -115,4 +106,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive check-torch accuracy install clean FORCE
+.PHONY: all run test check exhaustive accuracy install clean FORCE
