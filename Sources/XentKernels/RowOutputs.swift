@@ -1,0 +1,162 @@
+// What has the shape of the logits: probabilities, log-probabilities, the gradient.
+
+import CXent
+import CXentSystem
+
+extension RowsKernel {
+  /// `write` of a tile: of the only such output as it is, otherwise row by row.
+  @inline(never) func writeTiled(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    let isOne =
+      (problem.pointee.grad.isGiven ? 1 : 0) + (problem.pointee.probs.isGiven ? 1 : 0)
+      + (problem.pointee.log_probs.isGiven ? 1 : 0) == 1
+    if isOne {
+      let isDone =
+        rows.isWide
+        ? writeTile(Tile<Double>(rows), start, count, results) : writeTile(Tile<Float>(rows), start, count, results)
+      if isDone { return }
+    }
+    var lane = 0
+    while lane < count {
+      write(rows.position(start &+ lane), lane, results)
+      lane &+= 1
+    }
+  }
+
+  @inline(__always) func writeTile<E: Element>(
+    _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> Bool {
+    if problem.pointee.log_probs.isGiven {
+      let outcome = results.pointee.largestOutcome
+      let isTiny = outcome.exponent .!= 0
+      let loss = Pair(
+        outcome.loss.hi.replacing(with: 0, where: isTiny), outcome.loss.lo.replacing(with: 0, where: isTiny))
+      tile.makeLogSoftmax(results.pointee.largest.kept, loss)
+      var lane = 0
+      while lane < count {
+        let index = Int(results.pointee.largest.index[lane])
+        tile.x[index &* step &+ lane] = E(rounding: outcome.logProb(lane))
+        lane &+= 1
+      }
+      tile.write(rows, problem.pointee.log_probs, start, count)
+      return true
+    }
+    if problem.pointee.probs.isGiven {
+      guard tile.makeSoftmax(results.pointee.total.totals, Pair(Doubles(repeating: 1), Doubles())) else { return false }
+      tile.write(rows, problem.pointee.probs, start, count)
+      return true
+    }
+    guard isPlainGrad else { return false }
+    var factor = Pair(Doubles(), Doubles())
+    var lane = 0
+    while lane < count {
+      if results.pointee.counts[lane] > 0 {
+        let c = plainFactor(rows.position(start &+ lane), lane, results)
+        factor.hi[lane] = c.hi
+        factor.lo[lane] = c.lo
+      }
+      lane &+= 1
+    }
+    let batch = wanted.target ? results.pointee.target : results.pointee.total
+    guard tile.makeSoftmax(batch.totals, factor) else { return false }
+    lane = 0
+    while lane < count {
+      let target = Int(results.pointee.targets[lane])
+      if target >= 0 {
+        let others = results.pointee.targetOutcome.others(lane, times: (factor.hi[lane], factor.lo[lane]))
+        tile.x[target &* step &+ lane] = E(rounding: -others)
+      }
+      lane &+= 1
+    }
+    tile.write(rows, problem.pointee.grad, start, count)
+    return true
+  }
+
+  /// The one that may be in place comes last.
+  @inline(never) func write(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
+    let input = problem.pointee.input.data
+    var turn = 0
+    while turn < 2 {
+      let isInPlace = turn == 1
+      if problem.pointee.probs.isGiven && (problem.pointee.probs.data == input) == isInPlace {
+        writeProbs(row, lane, results)
+      }
+      if problem.pointee.log_probs.isGiven && (problem.pointee.log_probs.data == input) == isInPlace {
+        writeLogProbs(row, lane, results)
+      }
+      if problem.pointee.grad.isGiven && (problem.pointee.grad.data == input) == isInPlace {
+        writeGrad(row, lane, results)
+      }
+      turn &+= 1
+    }
+  }
+
+  @inline(never) func writeProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
+    let sink = rows.sink(problem.pointee.probs, row)
+    if results.pointee.counts[lane] < 0 { return sink.fill(rows.classes, with: 0) }
+    let total = results.pointee.total.state(lane).rest
+    rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
+  }
+
+  @inline(never) func writeLogProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
+    let state = results.pointee.largest.state(lane)
+    let outcome = results.pointee.largestOutcome
+    // A loss with an exponent of its own is nothing next to the others' distance from the largest.
+    let isTiny = outcome.exponent[lane] != 0
+    let common = isTiny ? (0, 0) : (outcome.loss.hi[lane], outcome.loss.lo[lane])
+    rows.source(problem.pointee.input, row).writeLogSoftmax(
+      largest: state.kept, common, first: state.index, outcome.logProb(lane),
+      to: rows.sink(problem.pointee.log_probs, row))
+  }
+
+  @inline(never) func writeGrad(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
+    let sink = rows.sink(problem.pointee.grad, row)
+    guard results.pointee.counts[lane] > 0 else { return sink.fill(rows.classes, with: 0) }
+    let target = Int(results.pointee.targets[lane])
+    let source = rows.source(problem.pointee.input, row)
+    if isPlainGrad {
+      let c = plainFactor(row, lane, results)
+      let total = target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest
+      source.writeSoftmax(total: total, factor: c, to: sink)
+      if target >= 0 { sink.put(-results.pointee.targetOutcome.others(lane, times: c), at: target) }
+      return
+    }
+    writeMixedGrad(row, lane, results, source, sink, target)
+  }
+
+  /// What a plain gradient's probabilities are multiplied by.
+  @inline(never) func plainFactor(
+    _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> (hi: Double, lo: Double) {
+    let target = Int(results.pointee.targets[lane])
+    guard target >= 0 else { return rows.coefficient(row, (1, 0)) }
+    let weight = rows.weight(target)
+    guard isFocal else { return rows.coefficient(row, (weight, 0)) }
+    let slope = results.pointee.focal.slope
+    return rows.coefficient(row, times(slope.hi[lane], slope.lo[lane], weight))
+  }
+
+  @inline(never) func writeMixedGrad(
+    _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>, _ source: Source, _ sink: Sink,
+    _ target: Int
+  ) {
+    var coefficients = Coefficients(rows, row, target: target)
+    if isFocal { coefficients.targetFactor *= results.pointee.focal.slope.hi[lane] }
+    // The sum of the factors, and what z_loss adds to the probabilities' factor.
+    var labels = wanted.distance ? (sums[lane].weight, sums[lane].weightLow) : (0, 0)
+    if target >= 0 { labels = Sums.sum(labels.0, labels.1, coefficients.targetFactor, 0) }
+    if Int(problem.pointee.target_kind) == XENTK_NO_TARGET { labels = (1, 0) }
+    var extra = (hi: 0.0, lo: 0.0)
+    if problem.pointee.z_loss != 0 {
+      let lse = lse(lane, results)
+      extra = times(lse.hi, lse.lo, 2 * problem.pointee.z_loss)
+    }
+    let isTarget = target >= 0
+    let batch = isTarget ? results.pointee.target : results.pointee.largest
+    let outcome = isTarget ? results.pointee.targetOutcome : results.pointee.largestOutcome
+    MixedGradient(
+      source: source, coefficients: coefficients, labels: labels, extra: extra, state: batch.state(lane),
+      others: outcome.wholeOthers(lane), factor: rows.coefficient(row, (1, 0)),
+      hasLabels: Int(problem.pointee.target_kind) != XENTK_NO_TARGET
+    ).write(to: sink)
+  }
+}
