@@ -653,7 +653,8 @@ xent_status xent_nll(const xent_tensor *XENT_NULLABLE log_probs, const xent_tens
  *
  * logits   (outer, classes, inner), XENT_F32, _F64, _F16 or _BF16
  * targets  y, of the logits' shape, floating or XENT_U8; a factor of 0 makes 0 of an infinite logarithm
- * The mean divides by the number of elements, also with weights; XENT_REDUCTION_MEAN_ROWS by the number of rows. */
+ * The mean divides by the number of elements, also with weights; XENT_REDUCTION_MEAN_ROWS by the number of rows: in
+ * both cases of rows that count. */
 xent_status xent_binary_cross_entropy(const xent_tensor *XENT_NULLABLE logits,
                                       const xent_tensor *XENT_NULLABLE targets,
                                       const xent_options *XENT_NULLABLE options,

@@ -107,6 +107,7 @@ static void check_recount(call *c) {
     bool has_weight = (c->form == CE_INDEX || c->form == NLL) && c->has[WEIGHT];
     weight_sum += has_weight ? load_element(&c->tensors[WEIGHT], 0, integer_per_row(c, TARGETS, row), 0) : 1;
   }
+  double rows = (double)rows_counted;
   if (c->form == BINARY) weight_sum *= (double)c->classes, rows_counted *= c->classes;
   because("%s of row %lld", wrong ? wrong : "", (long long)wrong_row);
   CHECK(!wrong, "%s: recounted", call_label(c));
@@ -122,7 +123,6 @@ static void check_recount(call *c) {
   CHECK(is_close(c->sums.loss_sum, loss_sum, relative), "%s: loss_sum is the sum of row_loss", call_label(c));
   if (!c->has[REDUCED_LOSS]) return;
   bool is_mean = c->options.reduction == XENT_REDUCTION_MEAN, is_sum = c->options.reduction == XENT_REDUCTION_SUM;
-  double rows = c->form == BINARY ? (double)rows_of(c) : (double)rows_counted;
   double wanted = loss_sum / (is_sum ? 1 : is_mean ? weight_sum : rows);
   if (!is_sum && !rows_counted) wanted = c->options.empty_mean == XENT_ZERO ? 0 : NAN;
   because("%.17g, not %.17g", load_element(&c->tensors[REDUCED_LOSS], 0, 0, 0), wanted);
