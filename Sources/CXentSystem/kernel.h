@@ -32,6 +32,15 @@ typedef struct xentk_array {
 /* targets */
 enum { XENTK_NO_TARGET, XENTK_INDEX, XENTK_SPARSE, XENTK_PROBABILITIES };
 
+/* What a kernel is to do: whole rows, or, for a row that threads share, piece by piece. A piece is a subtree of the
+ * chunks' tree, so that the bits are the same. */
+enum {
+  XENTK_WHOLE,
+  XENTK_ASK,  /* *loss gets correct = 1 if rows of this call can be worked on in pieces */
+  XENTK_READ, /* pieces [first, last): each one's state goes to its place in `pieces` */
+  XENTK_WRITE /* pieces [first, last): the outputs of the row's shape; and all others, with piece 0 */
+};
+
 /* One checked call, in the words of xent.h. Kernels trust every field. */
 typedef struct xentk_problem {
   xentk_operation operation;
@@ -45,6 +54,11 @@ typedef struct xentk_problem {
   int32_t wants_correct;
   int32_t threads;      /* the most; 0: as set for the process */
   int64_t rows, classes, inner;
+  int32_t phase;       /* XENTK_WHOLE, ... */
+  int64_t row;         /* the row in pieces, */
+  int64_t piece;       /* of so many classes each, */
+  int64_t piece_count; /* so many of them, */
+  void *_Nullable pieces; /* and their states, each in the place of an xentk_loss */
 
   /* Inputs: XENTK_INPUTS arrays in a row, for those who want all of them. */
   xentk_array input;   /* logits, log_probs, or probs */

@@ -73,8 +73,8 @@ private struct Sides {
     if rows.target(row).counts {
       binaryRow(rows, row, loss)
     } else {
-      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, row).fill(rows.classes, with: 0) }
-      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(rows.classes, with: 0) }
+      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, row).fill(with: 0) }
+      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(with: 0) }
     }
     number &+= 1
   }

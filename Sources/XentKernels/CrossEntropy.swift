@@ -19,7 +19,7 @@ struct Results {
 
 /// One kernel call.
 struct RowsKernel {
-  let rows: Rows
+  var rows: Rows
   let problem: UnsafePointer<xentk_problem>
   let wanted: Wanted
   /// Whether there are outputs that rows have which do not count.
@@ -210,5 +210,10 @@ struct RowsKernel {
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  RowsKernel(Rows(problem, workspace)).run(Int(first), Int(last), loss)
+  var kernel = RowsKernel(Rows(problem, workspace))
+  switch Int(problem.pointee.phase) {
+  case XENTK_WHOLE: kernel.run(Int(first), Int(last), loss)
+  case XENTK_ASK: loss.pointee.correct = kernel.canBeInPieces ? 1 : 0
+  default: kernel.runPieces(Int(first), Int(last), loss)
+  }
 }

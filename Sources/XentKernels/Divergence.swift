@@ -195,7 +195,7 @@ private struct DivergenceRow {
       }
       if !counts {
         rows.record(row, (0, 0), in: loss)
-        if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(rows.classes, with: 0) }
+        if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(with: 0) }
       } else {
         let pair = DivergenceRow(
           student: Side(
@@ -211,7 +211,7 @@ private struct DivergenceRow {
         if problem.pointee.grad.isGiven {
           let sink = rows.sink(problem.pointee.grad, row)
           if sum.hi.isNaN {
-            sink.fill(rows.classes, with: .nan)
+            sink.fill(with: .nan)
           } else {
             pair.write(to: sink, factor: rows.coefficient(row, (1, 0)), loss: sum.hi + sum.lo, toMean: toMean)
           }

@@ -24,7 +24,7 @@ struct MixedGradient {
   @inline(never) func write(to sink: Sink) {
     let rows = source.rows
     let total = state.total
-    if !total.isOrdinary { return sink.fill(rows.classes, with: .nan) }
+    if !total.isOrdinary { return sink.fill(with: .nan) }
     let both = Sums.sum(labels.hi, labels.lo, extra.hi, extra.lo)
     let share =
       Pair(Doubles(repeating: both.hi), Doubles(repeating: both.lo))

@@ -20,7 +20,7 @@ import CXentSystem
     }
     if problem.pointee.grad.isGiven {
       let sink = rows.sink(problem.pointee.grad, row)
-      sink.fill(rows.classes, with: 0)
+      sink.fill(with: 0)
       if counts {
         let c = rows.coefficient(row, (rows.weight(target), 0))
         sink.put(-(c.hi + c.lo), at: target)

@@ -8,8 +8,16 @@ struct Rows {
   let problem: UnsafePointer<xentk_problem>
   let workspace: UnsafeMutablePointer<xentk_workspace>
   let classes: Int
+  /// The classes that this kernel call goes over: all of them, but in a piece.
+  var range: Range
   let isWide: Bool
   private let inner: Int
+
+  struct Range {
+    var first, end: Int
+
+    @inline(__always) func contains(_ c: Int) -> Bool { c >= first && c < end }
+  }
 
   @inline(__always) init(
     _ problem: UnsafePointer<xentk_problem>, _ workspace: UnsafeMutablePointer<xentk_workspace>
@@ -17,6 +25,7 @@ struct Rows {
     self.problem = problem
     self.workspace = workspace
     classes = Int(problem.pointee.classes)
+    range = Range(first: 0, end: classes)
     inner = Int(problem.pointee.inner)
     isWide = problem.pointee.is_wide != 0
   }
@@ -42,7 +51,7 @@ struct Rows {
     let own = isWide ? XENT_F64 : XENT_F32
     return Sink(
       start: array.address(row), dtype: array.dtype, size: Int(array.size), stride: Int(array.class_stride),
-      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)),
+      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range,
       isDirect: Int(array.dtype) == own && array.class_stride == 1, isWide: isWide)
   }
 
@@ -139,9 +148,9 @@ struct Source {
 
   /// Calls `body` for each chunk. Its elements, f64 where the rows are wide and f32 otherwise, stay until the next.
   @inline(__always) func forEachChunk(_ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void) {
-    var first = 0
-    while first < rows.classes {
-      let count = min(chunk, rows.classes &- first)
+    var first = rows.range.first
+    while first < rows.range.end {
+      let count = min(chunk, rows.range.end &- first)
       body(elements(first, count), first, count)
       first &+= count
     }
@@ -217,6 +226,7 @@ struct Sink {
   let dtype: Int32
   let size, stride: Int
   let buffer: UnsafeMutableRawPointer
+  let range: Rows.Range
   let isDirect: Bool
   let isWide: Bool
 
@@ -243,16 +253,18 @@ struct Sink {
     Double.scatter(source, count, to: start + first &* stride &* size, dtype, stride: stride)
   }
 
-  /// One result.
+  /// One result, where it is in range.
   @inline(never) func put(_ value: Double, at c: Int) {
+    guard range.contains(c) else { return }
     var value = value
     put(&value, c, 1)
   }
 
-  @inline(never) func fill(_ count: Int, with value: Double) {
-    var first = 0
-    while first < count {
-      let n = min(chunk, count &- first)
+  /// The same for every class.
+  @inline(never) func fill(with value: Double) {
+    var first = range.first
+    while first < range.end {
+      let n = min(chunk, range.end &- first)
       if isWide {
         spread(value, over: room(first).assumingMemoryBound(to: Double.self), n)
       } else {

@@ -92,7 +92,7 @@ extension RowsKernel {
 
   @inline(never) func writeProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
     let sink = rows.sink(problem.pointee.probs, row)
-    if results.pointee.counts[lane] < 0 { return sink.fill(rows.classes, with: 0) }
+    if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let total = results.pointee.total.state(lane).rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
   }
@@ -110,7 +110,7 @@ extension RowsKernel {
 
   @inline(never) func writeGrad(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
     let sink = rows.sink(problem.pointee.grad, row)
-    guard results.pointee.counts[lane] > 0 else { return sink.fill(rows.classes, with: 0) }
+    guard results.pointee.counts[lane] > 0 else { return sink.fill(with: 0) }
     let target = Int(results.pointee.targets[lane])
     let source = rows.source(problem.pointee.input, row)
     if isPlainGrad {

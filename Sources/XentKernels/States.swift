@@ -99,8 +99,9 @@ struct Reading {
     _ state: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> State,
     by merge: (_ left: State, _ right: State) -> State
   ) -> State {
-    let classes = source.rows.classes
-    if classes <= chunk { return state(source.elements(0, classes), 0, classes) }
+    let range = source.rows.range
+    let classes = range.end &- range.first
+    if classes <= chunk { return state(source.elements(range.first, classes), range.first, classes) }
     // The subtrees that are complete so far, as in the binary digits of the number of chunks: a chunk that makes a 1 of
     // a 0 is pushed, one that carries merges what it carries over.
     let complete = xentk_states(source.rows.workspace).assumingMemoryBound(to: State.self)

@@ -3,14 +3,16 @@ import XentCore
 
 /// A planned problem, as the threads share it.
 struct Job {
-  let problem: UnsafePointer<xentk_problem>
+  let problem: UnsafeMutablePointer<xentk_problem>
   let kernel: xentk_kernel
-  let plan: Plan
+  var plan: Plan
+  /// One for each segment, or, for the pieces of a row, one for all.
   var losses: UnsafeMutablePointer<xentk_loss>?
 
   func run(segment: Int64, _ workspace: UnsafeMutablePointer<xentk_workspace>) {
     let (first, last) = plan.rows(of: segment)
-    kernel(problem, first, last, workspace, losses.unsafelyUnwrapped + Int(segment))
+    let isWhole = Int(problem.pointee.phase) == XENTK_WHOLE
+    kernel(problem, first, last, workspace, losses.unsafelyUnwrapped + (isWhole ? Int(segment) : 0))
   }
 }
 
@@ -21,9 +23,12 @@ private struct Run {
 }
 
 /// Runs a checked problem and gives the sum of its rows' losses, unrounded.
-public func execute(_ problem: UnsafePointer<xentk_problem>) -> xentk_loss {
+public func execute(_ problem: UnsafeMutablePointer<xentk_problem>) -> xentk_loss {
   guard problem.pointee.rows > 0, let kernel = CPULevel.current.kernel(problem.pointee.operation) else {
     return xentk_loss()
+  }
+  if let pieces = Pieces(problem, threads: Threads.number(for: problem)) {
+    if let total = runInPieces(problem, kernel, pieces) { return total }
   }
   let plan = Plan(problem)
   var run = Run(job: Job(problem: problem, kernel: kernel, plan: plan))
@@ -49,6 +54,47 @@ private func sum(_ losses: UnsafePointer<xentk_loss>, _ segments: Int64) -> xent
     total.correct += loss.correct
   }
   return total
+}
+
+/// Runs a call of few rows with threads sharing each of them; nil where the kernel cannot.
+@inline(never) private func runInPieces(
+  _ problem: UnsafeMutablePointer<xentk_problem>, _ kernel: xentk_kernel, _ pieces: Pieces
+) -> xentk_loss? {
+  var run = Run(job: Job(problem: problem, kernel: kernel, plan: Plan(pieces: 1)))
+  problem.pointee.piece = pieces.classes
+  problem.pointee.piece_count = pieces.count
+  problem.pointee.phase = Int32(XENTK_ASK)
+  runPhase(&run, segments: 1)
+  guard run.total.correct != 0 else {
+    problem.pointee.phase = Int32(XENTK_WHOLE)
+    return nil
+  }
+  run.total = xentk_loss()
+  xentk_with_losses(
+    pieces.count,
+    { places, context in
+      let run = context.assumingMemoryBound(to: Run.self)
+      let problem = run.pointee.job.problem
+      problem.pointee.pieces = UnsafeMutableRawPointer(places)
+      let hasMatrix =
+        problem.pointee.grad.data != nil || problem.pointee.probs.data != nil || problem.pointee.log_probs.data != nil
+      for row in 0..<problem.pointee.rows {
+        problem.pointee.row = row
+        problem.pointee.phase = Int32(XENTK_READ)
+        runPhase(&run.pointee, segments: problem.pointee.piece_count)
+        problem.pointee.phase = Int32(XENTK_WRITE)
+        runPhase(&run.pointee, segments: hasMatrix ? problem.pointee.piece_count : 1)
+      }
+    }, &run)
+  return run.total
+}
+
+@inline(never) private func runPhase(_ run: inout Run, segments: Int64) {
+  run.job.plan = Plan(pieces: segments)
+  withUnsafeMutablePointer(to: &run.total) { total in
+    run.job.losses = total
+    if !(segments > 1 && Pool.run(run.job)) { runSerially(run.job) }
+  }
 }
 
 /// Out of line, as is the pool's part: the workspaces of both ways are not to be on the stack at once.

@@ -30,4 +30,32 @@ struct Plan {
     let first = segment * rowsPerSegment
     return (first, min(first + rowsPerSegment, rows))
   }
+
+  /// The pieces of a row.
+  init(pieces: Int64) {
+    (rows, rowsPerSegment, segments, isLarge) = (pieces, 1, pieces, true)
+  }
+}
+
+/// How a row of many classes is cut for threads to share.
+struct Pieces {
+  /// Chunks of a piece: 2^18 elements of f32 are 70 microseconds of reading, and a piece a tenth of that or more.
+  private static let least: Int64 = 16
+
+  let classes: Int64
+  let count: Int64
+
+  /// nil where there are rows enough, or too few classes.
+  init?(_ problem: UnsafePointer<xentk_problem>, threads: Int64) {
+    let chunk = Int64(XENTK_CHUNK)
+    let chunks = (problem.pointee.classes + chunk - 1) / chunk
+    guard Int(problem.pointee.operation) == XENTK_ROWS, threads > 1, problem.pointee.rows < 2 * threads,
+      chunks >= 2 * Self.least
+    else { return nil }
+    // A power of two, for a piece to be a subtree.
+    var size = Self.least
+    while (chunks + size - 1) / size > Int64(XENTK_SEGMENTS) { size *= 2 }
+    classes = size * chunk
+    count = (chunks + size - 1) / size
+  }
 }

@@ -13,8 +13,7 @@ enum Pool {
 
   /// Runs a job on as many threads as are set; false if the caller has to run it alone.
   static func run(_ job: Job) -> Bool {
-    let limit = Int64(job.problem.pointee.threads)
-    let threads = limit > 0 ? limit : Threads.current
+    let threads = Threads.number(for: job.problem)
     guard threads > 1, acquire() else { return false }
     defer { release() }
     guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else {

@@ -9,6 +9,12 @@ public enum Threads {
     return set > 0 ? set : automatic
   }
 
+  /// For one call.
+  static func number(for problem: UnsafePointer<xentk_problem>) -> Int64 {
+    let limit = Int64(problem.pointee.threads)
+    return limit > 0 ? limit : current
+  }
+
   /// XENT_NUM_THREADS, or the processors this process may run on; asked once.
   private static var automatic: Int64 {
     let cached = xents_load(&xents_state().pointee.automatic_threads)

@@ -63,6 +63,40 @@ import XentCore
     #expect(xent_set_num_threads(0) == XENT_OK)
   }
 
+  /// Rows too few for the threads are shared piece by piece: the same bits, also in place and for one that is ignored.
+  @Test func aSharedRowHasTheSameBits() {
+    let classes = 2 * 16 * Int(XENTK_CHUNK) + 3001
+    for rows in [1, 3] {
+      let logits = (0..<rows * classes).map { Float(($0 * 7919) % 10007) / 700 }
+      let targets: [Int64] = [Int64(classes - 1), -100, 40000]
+      var expected: [[Float]] = []
+      for threads: Int32 in [1, 2, 5] {
+        #expect(xent_set_num_threads(threads) == XENT_OK)
+        var loss = [Float](repeating: -1, count: rows)
+        var lse = loss
+        var grad = logits
+        var probs = logits
+        var logProbs = [Float](repeating: -1, count: rows * classes)
+        let (r, c) = (Int64(rows), Int64(classes))
+        let none = Int32(XENT_REDUCTION_NONE)
+        #expect(xent_cross_entropy_f32(logits, targets, r, c, nil, -100, none, &loss) == XENT_OK)
+        grad.withUnsafeMutableBufferPointer { grad in
+          let start = grad.baseAddress
+          #expect(xent_cross_entropy_grad_f32(start, targets, r, c, nil, -100, none, nil, start) == XENT_OK)
+        }
+        probs.withUnsafeMutableBufferPointer {
+          #expect(xent_softmax_f32($0.baseAddress, r, c, $0.baseAddress) == XENT_OK)
+        }
+        #expect(xent_log_softmax_f32(logits, r, c, &logProbs) == XENT_OK)
+        #expect(xent_logsumexp_f32(logits, r, c, &lse) == XENT_OK)
+        let outputs = [loss, lse, grad, probs, logProbs]
+        if expected.isEmpty { expected = outputs }
+        #expect(outputs == expected, "\(threads) threads")
+      }
+    }
+    #expect(xent_set_num_threads(0) == XENT_OK)
+  }
+
   @Test func numbersInTexts() {
     for number in [0, 7, 10, -1, 123_456, Int64.max, Int64.min] {
       let failure = Failure(XENT_ERR_OPTION, in: "f") { $0.add(number) }

@@ -1,0 +1,75 @@
+// A row of many classes that threads share: first each piece's state, then, when all of them are there, each piece's part
+// of what has the row's shape. Every piece makes the row's outcome for itself; it is a few states to merge.
+
+import CXentSystem
+
+extension RowsKernel {
+  /// Rows of one state, and without outputs that look at the logits again while they may be written over.
+  var canBeInPieces: Bool {
+    isQuick && !problem.pointee.gathered.isGiven && !problem.pointee.argmax.isGiven
+      && !problem.pointee.max_logit.isGiven && problem.pointee.wants_correct == 0
+  }
+
+  @inline(never) mutating func runPieces(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
+    var results = Results()
+    let row = rows.position(Int(problem.pointee.row))
+    let (counts, target) = rows.target(row)
+    results.targets[0] = Int64(target)
+    results.counts[0] = counts ? 1 : 0
+    withUnsafeMutablePointer(to: &results) { results in
+      let isRead = Int(problem.pointee.phase) == XENTK_READ
+      if !isRead {
+        if counts || isForAll {
+          let state = mergedPieces()
+          set(0, state, results)
+          if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[0] = -1 }
+        }
+        conclude(results)
+        if first == 0 { finish(row, 0, results, loss) }
+      }
+      var piece = first
+      while piece < last {
+        let size = Int(problem.pointee.piece)
+        rows.range = Rows.Range(first: piece &* size, end: min((piece &+ 1) &* size, rows.classes))
+        if !isRead {
+          write(row, 0, results)
+        } else if counts || isForAll {
+          let reading = Reading(
+            source: rows.source(problem.pointee.input, row), row: row, wanted: wanted, target: target, targetLogit: 0,
+            top: nil)
+          place(piece).storeBytes(of: reading.onlyState(), as: RowState.self)
+        }
+        piece &+= 1
+      }
+    }
+  }
+
+  @inline(__always) private func place(_ piece: Int) -> UnsafeMutableRawPointer {
+    problem.pointee.pieces.unsafelyUnwrapped + piece &* MemoryLayout<xentk_loss>.stride
+  }
+
+  /// As the chunks of a row are merged (States.swift).
+  private func mergedPieces() -> RowState {
+    let complete = xentk_states(rows.workspace).assumingMemoryBound(to: RowState.self)
+    var depth = 0
+    var number = 0
+    while number < Int(problem.pointee.piece_count) {
+      var state = place(number).load(as: RowState.self)
+      number &+= 1
+      var digits = number
+      while digits & 1 == 0 {
+        depth &-= 1
+        state = complete[depth] + state
+        digits &>>= 1
+      }
+      complete[depth] = state
+      depth &+= 1
+    }
+    var state = complete[depth &- 1]
+    while depth > 1 {
+      depth &-= 1
+      state = complete[depth &- 1] + state
+    }
+    return state
+  }
+}
