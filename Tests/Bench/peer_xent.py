@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Xent: its C library by ctypes, arguments made beforehand, and its Python package."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from descriptors import descriptor, library
+from operations import FRESH, IN_PLACE, NONE, OPERATIONS, WARM
+from subjects import Call, Peer, Unavailable
+
+MEAN = 1
+NO_WEIGHT = None
+
+
+def _plain(name, problem, destination):
+    """(function's name, its arguments after the logits) for contiguous rows."""
+    shape = (problem.rows, problem.classes)
+    targets, labels = problem.targets.ctypes.data, problem.labels.ctypes.data
+    index = (targets, *shape, NO_WEIGHT, -100, MEAN)
+    # Element by element: any two factors of the size will do.
+    binary = (labels, problem.shape[0], problem.logits.size // problem.shape[0], NO_WEIGHT, NO_WEIGHT, MEAN)
+    return {
+        "forward": ("cross_entropy", (*index, destination["loss"])),
+        "gradient": ("cross_entropy_grad", (*index, destination["loss"], destination["grad"])),
+        "log_softmax": ("log_softmax", (*shape, destination["log_probs"])),
+        "softmax": ("softmax", (*shape, destination["probs"])),
+        "logsumexp": ("logsumexp", (*shape, destination["lse"])),
+        "binary": ("binary_cross_entropy", (*binary, destination["loss"])),
+        "binary gradient": ("binary_cross_entropy_grad", (*binary, destination["loss"], destination["grad"])),
+    }[name]
+
+
+def c_call(operation, output, problem):
+    loss, lse = np.zeros(1, np.float32), np.zeros(problem.targets.shape, np.float32)
+    logits = problem.in_place if output == IN_PLACE else problem.logits
+    large = problem.in_place if output == IN_PLACE else problem.out
+    arrays = {"loss": loss, "lse": lse, "grad": large, "log_probs": large, "probs": large}
+    if len(problem.shape) == 2 or operation.targets == "binary":
+        addresses = {name: array.ctypes.data for name, array in arrays.items()}
+        name, rest = _plain(operation.name, problem, addresses)
+        function = getattr(library(), f"xent_{name}_{problem.dtype}")
+        given = (logits.ctypes.data, *rest)
+        args = tuple(kind(value) for kind, value in zip(_types(name), given))
+    else:
+        function, args = descriptor(operation, problem, logits, arrays)
+
+    def results(status):
+        if status:
+            raise RuntimeError(library().xent_last_error().decode())
+        return {name: loss[0] if name == "loss" else arrays[name] for name in operation.outputs}
+
+    def run():
+        return function(*args)
+
+    return Call(run, results, problem.restore if output == IN_PLACE else None)
+
+
+def _types(name):
+    array, size, option = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+    if name.startswith("binary"):
+        return array, array, size, size, array, array, option, array, array
+    if name.startswith("cross"):
+        return array, array, size, size, array, size, option, array, array
+    return array, size, size, array
+
+
+def _package():
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "bindings/python/src"))
+    os.environ.setdefault("XENT_LIBRARY", library()._name)
+    import xent
+
+    return xent
+
+
+def _python_forms(xent):
+    """operation: function of a problem that gives the results in order, in arrays that it makes. Where no array is
+    made, or one is given, Python adds some microseconds to the C call, which small.py measures."""
+    return {
+        "gradient": lambda p: xent.cross_entropy_with_grad(p.logits, p.targets),
+        "log_softmax": lambda p: (xent.log_softmax(p.logits, axis=1),),
+        "softmax": lambda p: (xent.softmax(p.logits, axis=1),),
+        "binary gradient": lambda p: xent.binary_cross_entropy_with_logits_with_grad(p.logits, p.labels),
+    }
+
+
+def _c_maker(operation, output):
+    return lambda problem: c_call(operation, output, problem)
+
+
+def _python_maker(operation, function):
+    return lambda problem: Call(lambda: function(problem), lambda got: dict(zip(operation.outputs, got)))
+
+
+def _missing(reason):
+    def maker(problem):
+        raise Unavailable(reason)
+
+    return maker
+
+
+def peer(settings):
+    lib = library()
+    lib.xent_set_num_threads(settings.threads)
+    major, rest = divmod(lib.xent_version(), 10000)
+    try:
+        package, reason = _package(), None
+    except ImportError as error:
+        package, reason = None, f"Python package: {error}"
+    python = _python_forms(package)
+    forms = {
+        name: [
+            *(("C", output, _c_maker(operation, output)) for output in operation.limits if output != FRESH),
+            *(("Python", FRESH, _missing(reason) if reason else _python_maker(operation, python[name]))
+              for output in operation.limits if output == FRESH),
+        ]
+        for name, operation in OPERATIONS.items()
+    }  # fmt: skip
+    return Peer("Xent", f"{major}.{rest // 100}.{rest % 100} ({lib.xent_cpu_level().decode()})", forms)
