@@ -9,17 +9,16 @@ import XentRuntime
 /// One call of an exported function: what it is called and what it has been given.
 struct Call {
   let function: StaticString
-  /// What the function calls the arrays that have different names in different functions.
-  var inputName: StaticString = "logits"
-  var secondName: StaticString = ""
-  var gradName: StaticString = "grad_logits"
-  var rowLossName: StaticString = "row_loss"
-  var gradLossName: StaticString = "grad_loss"
+  /// Of a plain function: some arrays have shorter names there.
+  let isPlain: Bool
   /// In one place from the first check to the last kernel: it is large.
   let problem: UnsafeMutablePointer<xentk_problem>
 
-  fileprivate init(_ function: StaticString, _ operation: Int, _ problem: UnsafeMutablePointer<xentk_problem>) {
+  fileprivate init(
+    _ function: StaticString, isPlain: Bool, _ operation: Int, _ problem: UnsafeMutablePointer<xentk_problem>
+  ) {
     self.function = function
+    self.isPlain = isPlain
     self.problem = problem
     problem.pointee.operation = xentk_operation(operation)
     problem.pointee.inner = 1
@@ -31,6 +30,26 @@ struct Call {
   func failure(_ status: Int, _ compose: (inout Detail) -> Void) -> Failure {
     Failure(status, in: function, compose)
   }
+
+  // ---- What the function calls the arrays that have different names in different functions ----
+
+  var inputName: StaticString {
+    switch Int(problem.pointee.operation) {
+    case XENTK_NLL: "log_probs"
+    case XENTK_SOFTMAX_GRAD: problem.pointee.is_log != 0 ? "log_probs" : "probs"
+    case XENTK_DIVERGENCE: "student"
+    default: "logits"
+    }
+  }
+  var secondName: StaticString {
+    if Int(problem.pointee.operation) == XENTK_DIVERGENCE { return "teacher" }
+    return problem.pointee.is_log != 0 ? "grad_log_probs" : "grad_probs"
+  }
+  var gradName: StaticString {
+    isPlain && Int(problem.pointee.operation) == XENTK_NLL ? "grad_log_probs" : "grad_logits"
+  }
+  var rowLossName: StaticString { isPlain ? "loss" : "row_loss" }
+  var gradLossName: StaticString { isPlain ? "grad_lse" : "grad_loss" }
 
   var isF64: Bool { Int(problem.pointee.input.dtype) == XENT_F64 }
   /// The dtype of losses.
@@ -48,13 +67,13 @@ struct Call {
 
 /// Runs the body of a function with rows, as `status` does.
 @inline(__always) func door(
-  _ function: StaticString, _ operation: Int, _ error: UnsafeMutablePointer<xent_error>? = nil,
-  _ body: (inout Call) throws(Failure) -> Void
+  _ function: StaticString, _ operation: Int, isPlain: Bool = false, _ error: UnsafeMutablePointer<xent_error>? = nil,
+  _ body: (Call) throws(Failure) -> Void
 ) -> xent_status {
   var problem = xentk_problem()
   return withUnsafeMutablePointer(to: &problem) { problem in
-    var call = Call(function, operation, problem)
-    return status(error) { () throws(Failure) in try body(&call) }
+    let call = Call(function, isPlain: isPlain, operation, problem)
+    return status(error) { () throws(Failure) in try body(call) }
   }
 }
 

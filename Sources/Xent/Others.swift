@@ -9,7 +9,6 @@ public func xent_nll(
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
   door("xent_nll", XENTK_NLL, error) { call throws(Failure) in
-    call.inputName = "log_probs"
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let isLoss = wanted.loss != nil || wanted.row_loss != nil || wanted.loss_sum != nil
@@ -49,8 +48,6 @@ public func xent_divergence(
   _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
   door("xent_divergence", XENTK_DIVERGENCE, error) { call throws(Failure) in
-    call.inputName = "student"
-    call.secondName = "teacher"
     let o = try call.options(options)
     let wanted = try call.outputs(outputs)
     let sizes = try call.setInput(student)
@@ -83,8 +80,6 @@ private func softmaxGrad(
   _ gradLogits: UnsafePointer<xent_tensor>?, _ error: UnsafeMutablePointer<xent_error>?
 ) -> xent_status {
   door(function, XENTK_SOFTMAX_GRAD, error) { call throws(Failure) in
-    call.inputName = isLog ? "log_probs" : "probs"
-    call.secondName = isLog ? "grad_log_probs" : "grad_probs"
     call.problem.pointee.is_log = isLog ? 1 : 0
     let sizes = try call.setInput(outcome)
     guard let second = try call.tensor(call.secondName, grad, .floating, sizes) else {

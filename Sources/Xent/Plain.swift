@@ -12,7 +12,7 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ rows: Int64, _ classes: Int64,
   _ outputName: StaticString, _ output: Pointer?, _ place: (inout xentk_problem, xentk_array) -> Void
 ) -> xent_status {
-  door(function, XENTK_ROWS) { call throws(Failure) in
+  door(function, XENTK_ROWS, isPlain: true) { call throws(Failure) in
     try call.shape(rows, classes, dtype, perRow: false)
     call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
     place(&call.problem.pointee, try call.array(outputName, output, dtype, .matrix))
@@ -24,7 +24,7 @@ typealias Pointer = UnsafeRawPointer
 @inline(never) func plainLogSumExp(
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ rows: Int64, _ classes: Int64, _ lse: Pointer?
 ) -> xent_status {
-  door(function, XENTK_ROWS) { call throws(Failure) in
+  door(function, XENTK_ROWS, isPlain: true) { call throws(Failure) in
     try call.shape(rows, classes, dtype)
     call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
     call.problem.pointee.lse = try call.array("lse", lse, call.real, .perRow)
@@ -37,8 +37,7 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ gradLSE: Pointer?, _ rows: Int64, _ classes: Int64,
   _ gradLogits: Pointer?
 ) -> xent_status {
-  door(function, XENTK_ROWS) { call throws(Failure) in
-    call.gradLossName = "grad_lse"
+  door(function, XENTK_ROWS, isPlain: true) { call throws(Failure) in
     try call.shape(rows, classes, dtype)
     call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
     call.problem.pointee.grad_loss = try call.array("grad_lse", gradLSE, call.real, .perRow)
@@ -53,9 +52,7 @@ typealias Pointer = UnsafeRawPointer
   _ function: StaticString, isLog: Bool, _ dtype: Int, _ outcome: Pointer?, _ grad: Pointer?, _ rows: Int64,
   _ classes: Int64, _ gradLogits: Pointer?
 ) -> xent_status {
-  door(function, XENTK_SOFTMAX_GRAD) { call throws(Failure) in
-    call.inputName = isLog ? "log_probs" : "probs"
-    call.secondName = isLog ? "grad_log_probs" : "grad_probs"
+  door(function, XENTK_SOFTMAX_GRAD, isPlain: true) { call throws(Failure) in
     call.problem.pointee.is_log = isLog ? 1 : 0
     try call.shape(rows, classes, dtype, perRow: false)
     call.problem.pointee.input = try call.array(call.inputName, outcome, dtype, .matrix)
@@ -83,14 +80,12 @@ enum PlainOutput {
 
 /// nll and cross-entropy, forward and backward.
 @inline(never) func plainLoss(
-  _ function: StaticString, _ operation: Int, _ dtype: Int, _ inputName: StaticString, _ input: Pointer?,
+  _ function: StaticString, _ operation: Int, _ dtype: Int, _ input: Pointer?,
   _ targets: PlainTargets, _ rows: Int64, _ classes: Int64, _ output: PlainOutput
 ) -> xent_status {
-  door(function, operation) { call throws(Failure) in
-    call.inputName = inputName
-    call.rowLossName = "loss"
+  door(function, operation, isPlain: true) { call throws(Failure) in
     try call.shape(rows, classes, dtype)
-    var scores = try call.array(inputName, input, dtype, .matrix, mayBeNull: output.isGradAlone)
+    var scores = try call.array(call.inputName, input, dtype, .matrix, mayBeNull: output.isGradAlone)
     if output.isGradAlone { scores.data = nil }
     call.problem.pointee.input = scores
     try call.checkReduction(targets.reduction)
@@ -108,8 +103,7 @@ enum PlainOutput {
   _ function: StaticString, _ dtype: Int, _ logits: Pointer?, _ targets: Pointer?, _ rows: Int64, _ classes: Int64,
   _ weight: Pointer?, _ posWeight: Pointer?, _ reduction: Int32, _ output: PlainOutput
 ) -> xent_status {
-  door(function, XENTK_BINARY) { call throws(Failure) in
-    call.rowLossName = "loss"
+  door(function, XENTK_BINARY, isPlain: true) { call throws(Failure) in
     try call.shape(rows, classes, dtype, perRow: false)
     try call.fits("classes", classes)
     call.problem.pointee.input = try call.array("logits", logits, dtype, .matrix)
@@ -131,9 +125,9 @@ extension PlainOutput {
 
 extension Call {
   /// The outputs of a loss, its targets, and the call itself.
-  @inline(never) fileprivate mutating func finish(
+  @inline(never) fileprivate func finish(
     _ output: PlainOutput, _ reduction: Int32, lossLayout: Layout,
-    count: (inout Call) throws(Failure) -> Counted
+    count: (Call) throws(Failure) -> Counted
   ) throws(Failure) {
     let isNone = Int(reduction) == XENT_REDUCTION_NONE
     let layout = isNone ? lossLayout : .scalar
@@ -145,7 +139,6 @@ extension Call {
       loss = try array("loss", place, real, layout, mayBeNull: true)
       problem.pointee.grad = try array(gradName, grad, Int(problem.pointee.input.dtype), .matrix)
     case .gradAlone(let grad):
-      gradName = "grad_log_probs"
       problem.pointee.grad = try array(gradName, grad, Int(problem.pointee.input.dtype), .matrix)
     }
     problem.pointee.wants_loss = loss.data != nil ? 1 : 0
@@ -155,7 +148,7 @@ extension Call {
       Scalars(
         loss: Extent("loss", isNone ? nil : loss.data, bytes: Int(loss.size)), correct: none, rowsCounted: none,
         lossSum: none, weightSum: none))
-    let counted = try count(&self)
+    let counted = try count(self)
     setDivisor(reduction, counted, elements: Int(problem.pointee.operation) == XENTK_BINARY)
     let total = run()
     if !isNone { store(total.reduced(problem), loss.data, real) }

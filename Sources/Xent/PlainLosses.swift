@@ -8,7 +8,7 @@ public func xent_nll_f32(
   _ weight: UnsafePointer<Float>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Float>?
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return plainLoss("xent_nll_f32", XENTK_NLL, XENT_F32, "log_probs", log_probs, targets, rows, classes, .loss(loss))
+  return plainLoss("xent_nll_f32", XENTK_NLL, XENT_F32, log_probs, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_nll_f64")
@@ -17,7 +17,7 @@ public func xent_nll_f64(
   _ weight: UnsafePointer<Double>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Double>?
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return plainLoss("xent_nll_f64", XENTK_NLL, XENT_F64, "log_probs", log_probs, targets, rows, classes, .loss(loss))
+  return plainLoss("xent_nll_f64", XENTK_NLL, XENT_F64, log_probs, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_nll_f16")
@@ -26,7 +26,7 @@ public func xent_nll_f16(
   _ weight: UnsafePointer<Float>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Float>?
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return plainLoss("xent_nll_f16", XENTK_NLL, XENT_F16, "log_probs", log_probs, targets, rows, classes, .loss(loss))
+  return plainLoss("xent_nll_f16", XENTK_NLL, XENT_F16, log_probs, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_nll_bf16")
@@ -35,7 +35,7 @@ public func xent_nll_bf16(
   _ weight: UnsafePointer<Float>?, _ ignore_index: Int64, _ reduction: Int32, _ loss: UnsafeMutablePointer<Float>?
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
-  return plainLoss("xent_nll_bf16", XENTK_NLL, XENT_BF16, "log_probs", log_probs, targets, rows, classes, .loss(loss))
+  return plainLoss("xent_nll_bf16", XENTK_NLL, XENT_BF16, log_probs, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_nll_grad_f32")
@@ -45,7 +45,7 @@ public func xent_nll_grad_f32(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_nll_grad_f32", XENTK_NLL, XENT_F32, "log_probs", nil, targets, rows, classes, .gradAlone(grad_log_probs))
+    "xent_nll_grad_f32", XENTK_NLL, XENT_F32, nil, targets, rows, classes, .gradAlone(grad_log_probs))
 }
 
 @implementation @_cdecl("xent_nll_grad_f64")
@@ -55,7 +55,7 @@ public func xent_nll_grad_f64(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_nll_grad_f64", XENTK_NLL, XENT_F64, "log_probs", nil, targets, rows, classes, .gradAlone(grad_log_probs))
+    "xent_nll_grad_f64", XENTK_NLL, XENT_F64, nil, targets, rows, classes, .gradAlone(grad_log_probs))
 }
 
 @implementation @_cdecl("xent_nll_grad_f16")
@@ -65,7 +65,7 @@ public func xent_nll_grad_f16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_nll_grad_f16", XENTK_NLL, XENT_F16, "log_probs", nil, targets, rows, classes, .gradAlone(grad_log_probs))
+    "xent_nll_grad_f16", XENTK_NLL, XENT_F16, nil, targets, rows, classes, .gradAlone(grad_log_probs))
 }
 
 @implementation @_cdecl("xent_nll_grad_bf16")
@@ -75,7 +75,7 @@ public func xent_nll_grad_bf16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_nll_grad_bf16", XENTK_NLL, XENT_BF16, "log_probs", nil, targets, rows, classes, .gradAlone(grad_log_probs))
+    "xent_nll_grad_bf16", XENTK_NLL, XENT_BF16, nil, targets, rows, classes, .gradAlone(grad_log_probs))
 }
 
 @implementation @_cdecl("xent_cross_entropy_f32")
@@ -85,7 +85,7 @@ public func xent_cross_entropy_f32(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_f32", XENTK_ROWS, XENT_F32, "logits", logits, targets, rows, classes, .loss(loss))
+    "xent_cross_entropy_f32", XENTK_ROWS, XENT_F32, logits, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_cross_entropy_f64")
@@ -95,7 +95,7 @@ public func xent_cross_entropy_f64(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_f64", XENTK_ROWS, XENT_F64, "logits", logits, targets, rows, classes, .loss(loss))
+    "xent_cross_entropy_f64", XENTK_ROWS, XENT_F64, logits, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_cross_entropy_f16")
@@ -105,7 +105,7 @@ public func xent_cross_entropy_f16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_f16", XENTK_ROWS, XENT_F16, "logits", logits, targets, rows, classes, .loss(loss))
+    "xent_cross_entropy_f16", XENTK_ROWS, XENT_F16, logits, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_cross_entropy_bf16")
@@ -115,7 +115,7 @@ public func xent_cross_entropy_bf16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_bf16", XENTK_ROWS, XENT_BF16, "logits", logits, targets, rows, classes, .loss(loss))
+    "xent_cross_entropy_bf16", XENTK_ROWS, XENT_BF16, logits, targets, rows, classes, .loss(loss))
 }
 
 @implementation @_cdecl("xent_cross_entropy_grad_f32")
@@ -126,7 +126,7 @@ public func xent_cross_entropy_grad_f32(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_grad_f32", XENTK_ROWS, XENT_F32, "logits", logits, targets, rows, classes,
+    "xent_cross_entropy_grad_f32", XENTK_ROWS, XENT_F32, logits, targets, rows, classes,
     .grad(grad_logits, loss: loss))
 }
 
@@ -138,7 +138,7 @@ public func xent_cross_entropy_grad_f64(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_grad_f64", XENTK_ROWS, XENT_F64, "logits", logits, targets, rows, classes,
+    "xent_cross_entropy_grad_f64", XENTK_ROWS, XENT_F64, logits, targets, rows, classes,
     .grad(grad_logits, loss: loss))
 }
 
@@ -150,7 +150,7 @@ public func xent_cross_entropy_grad_f16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_grad_f16", XENTK_ROWS, XENT_F16, "logits", logits, targets, rows, classes,
+    "xent_cross_entropy_grad_f16", XENTK_ROWS, XENT_F16, logits, targets, rows, classes,
     .grad(grad_logits, loss: loss))
 }
 
@@ -162,6 +162,6 @@ public func xent_cross_entropy_grad_bf16(
 ) -> xent_status {
   let targets = PlainTargets(targets: targets, weight: weight, ignoreIndex: ignore_index, reduction: reduction)
   return plainLoss(
-    "xent_cross_entropy_grad_bf16", XENTK_ROWS, XENT_BF16, "logits", logits, targets, rows, classes,
+    "xent_cross_entropy_grad_bf16", XENTK_ROWS, XENT_BF16, logits, targets, rows, classes,
     .grad(grad_logits, loss: loss))
 }

@@ -75,7 +75,7 @@ struct RowsKernel {
       var results = Results()
       withUnsafeMutablePointer(to: &results) { results in
         read(start, count, results)
-        conclude(results)
+        conclude(count, results)
         var lane = 0
         while lane < count {
           let row = rows.position(start &+ lane)
@@ -195,9 +195,9 @@ struct RowsKernel {
     problem.pointee.top_indices.isGiven || problem.pointee.top_log_probs.isGiven
   }
 
-  @inline(never) func conclude(_ results: UnsafeMutablePointer<Results>) {
-    if wanted.target { results.pointee.targetOutcome = results.pointee.target.outcome() }
-    if wanted.largest { results.pointee.largestOutcome = results.pointee.largest.outcome() }
+  @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    if wanted.target { results.pointee.targetOutcome = results.pointee.target.outcome(count) }
+    if wanted.largest { results.pointee.largestOutcome = results.pointee.largest.outcome(count) }
     if isFocal && wanted.target {
       results.pointee.focal = results.pointee.targetOutcome.focal(
         gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)

@@ -184,8 +184,8 @@ private struct DivergenceRow {
       }
       lane &+= 1
     }
-    let studentOutcome = students.outcome()
-    let teacherOutcome = teachers.outcome()
+    let studentOutcome = students.outcome(count)
+    let teacherOutcome = teachers.outcome(count)
     lane = 0
     while lane < count {
       let row = rows.position(start &+ lane)

@@ -71,7 +71,8 @@ struct Outcome {
 }
 
 extension Batch {
-  @inline(never) func outcome() -> Outcome {
+  /// Of the first `count` rows; what the other lanes hold is nothing to look at.
+  @inline(never) func outcome(_ count: Int) -> Outcome {
     let (gap, gapLow) = twoSum(anchor, -kept)
     let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)
     let rest = Pair(hi, lo)
@@ -104,7 +105,7 @@ extension Batch {
     let odd = zero.replacing(with: 1, where: .!ordinary)
     if largestLane(odd) > 0 {
       var lane = 0
-      while lane < Doubles.scalarCount {
+      while lane < count {
         if odd[lane] > 0 {
           let (loss, others, exponent) = edge(lane, gap: gap[lane], z: z.hi[lane], exponent: zExponent[lane])
           outcome.loss.hi[lane] = loss

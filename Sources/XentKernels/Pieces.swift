@@ -24,7 +24,7 @@ extension RowsKernel {
           set(0, state, results)
           if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[0] = -1 }
         }
-        conclude(results)
+        conclude(1, results)
         if first == 0 { finish(row, 0, results, loss) }
       }
       var piece = first
