@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/test"
@@ -23,7 +25,14 @@ class Tally:
 
     passed = failed = 0
 
+    def __init__(self):
+        self.lock = Lock()
+
     def add(self, name, passed, failed, note="", seconds=0.0, log=None):
+        with self.lock:
+            self.add_alone(name, passed, failed, note, seconds, log)
+
+    def add_alone(self, name, passed, failed, note, seconds, log):
         if passed == 0 and failed == 0:
             failed, note = 1, note or "nothing was checked"
         self.passed += passed
@@ -68,6 +77,13 @@ def run(command, environment=(), timeout=600, log=None):
     if log:
         log.write_text(f"$ {' '.join(command)}\n{output}\n[exit status {process.returncode}]\n")
     return process.returncode, output
+
+
+def together(jobs):
+    """Calls functions without parameters, as many at a time as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for job in [pool.submit(job) for job in jobs]:
+            job.result()
 
 
 def last_count(output):

@@ -263,7 +263,8 @@ static void print_descriptors(bool only_small) {
 }
 
 int main(int count, char **arguments) {
-  bool only_small = count == 2 && !strcmp(arguments[1], "small");
+  bool only_plain = count == 2 && !strcmp(arguments[1], "plain");
+  bool only_small = only_plain || (count == 2 && !strcmp(arguments[1], "small"));
   if (count > 1 && !only_small) return 2;
   for (int k = 0; k < operation_count; k++)
     for (dtype type = F32; type < DTYPES; type++) {
@@ -271,6 +272,6 @@ int main(int count, char **arguments) {
       if (!only_small)
         printf("%s large %016" PRIx64 "\n", function_name(&operations[k], type), digest_large(&operations[k], type));
     }
-  print_descriptors(only_small);
+  if (!only_plain) print_descriptors(only_small);
   return 0;
 }
