@@ -175,6 +175,7 @@ def roofline(native, threads, plan):
 
 def measure(plan, arguments, say):
     """Everything of one process, as results.json has it."""
+    end = time.monotonic() + plan.process_seconds
     threads, folder = arguments.threads, arguments.out.parent
     native = Native(folder)
     peers, missing = subjects.load(["xent", *plan.peers], Settings(threads, plan.compiled, str(folder)))
@@ -188,13 +189,16 @@ def measure(plan, arguments, say):
         "names": {name: peer.name for name, peer in peers.items()},
         "versions": {name: peer.version for name, peer in peers.items()},
         "roofline": roofline(native, threads, plan), "small": small.measure(native, plan.small_calls),
-        "scaling": scaling.measure(threads, plan.scaling_seconds) if threads > 1 else [], "cells": [],
+        "scaling": scaling.measure(threads, plan.scaling_seconds) if threads > 1 else [], "cells": [], "skipped": [],
     }  # fmt: skip
     say("roofline, small calls, scaling")
-    for dtype, operations in plan.operations.items():
-        for shape in plan.shapes:
-            problem = Problem(shape, dtype, arguments.seed)
+    for shape in plan.shapes:
+        for dtype, operations in plan.operations.items():
+            problem = Problem(shape, dtype, arguments.seed) if time.monotonic() < end else None
             for name in operations:
+                if time.monotonic() >= end:
+                    results["skipped"].append(f"{dtype} {shape_name(shape)} {name}")
+                    continue
                 found = cell(peers, OPERATIONS[name], problem, native, threads, plan, arguments.seed)
                 results["cells"].append(found)
                 gc.collect()

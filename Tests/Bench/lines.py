@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the measurements come to: one line for each operation, array, place of the result and number of threads."""
+
+from dataclasses import dataclass
+from typing import Optional
+
+from operations import ANSWERS, OPERATIONS
+from subjects import XENT
+
+
+@dataclass
+class Line:
+    cell: dict
+    output: str
+
+    def __getattr__(self, name):  # shape, dtype, threads, operation, classes, bytes
+        try:
+            return self.cell[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def xent(self) -> Optional[dict]:
+        return next((s for s in self.subjects if s["peer"] == XENT and s["output"] == self.output), None)
+
+    def others(self):
+        """Whatever else does the job, in whatever form."""
+        answers = ANSWERS[self.output]
+        return [s for s in self.subjects if s["peer"] != XENT and s["whole"] and s["output"] in answers]
+
+    @property
+    def best(self) -> Optional[dict]:
+        return min(self.others(), key=lambda s: s["seconds"], default=None)
+
+    def form(self, peer, form):
+        return next((s for s in self.subjects if (s["peer"], s["form"]) == (peer, form)), None)
+
+    def ratio(self, other):
+        """How many times as long the other one takes; None where one of the two is not there, 0 if that is Xent."""
+        if not other:
+            return None
+        return other["seconds"] / self.xent["seconds"] if self.xent else 0.0
+
+    @property
+    def limit(self):
+        """Seconds of the passes over memory that the operation cannot do without, the best kind of each."""
+        names = OPERATIONS[self.operation].limits[self.output]
+        kinds = {"copy": ("copy", "copy_nt")}
+        return sum(min(self.passes[k] for k in kinds.get(n, (n,)) if k in self.passes) for n in names)
+
+    @property
+    def share(self):
+        return self.limit / self.xent["seconds"] if self.xent else 0.0
+
+    @property
+    def peak(self):
+        """(Xent's extra bytes, the best peer's); a fresh result is part of them."""
+        return tuple(s["extra_bytes"] if s else None for s in (self.xent, self.best))
+
+    def moved(self, subject):
+        """Bytes a second that the operation needs to be moved."""
+        passes = OPERATIONS[self.operation].limits[self.output]
+        return sum(1 if name == "read" else 2 for name in passes) * self.bytes / subject["seconds"]
+
+
+def all_lines(results):
+    found = []
+    for process in results["processes"]:
+        for cell in process["cells"]:
+            found += [Line(cell, output) for output in OPERATIONS[cell["operation"]].limits]
+    return found
