@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch cannot be imported; pip install torch to compare with it")
+torch.set_num_threads(1)  # small arrays, and Xent has threads of its own
 
 DTYPES = {"f32": np.float32, "f64": np.float64, "f16": np.float16, "bf16": ml_dtypes.bfloat16}
 # The class axis is the only one, or the second.
@@ -57,7 +58,7 @@ dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 def tensor(array, requires_grad=False):
-    """The same numbers as a float64 tensor (or an int64 one), contiguous: what PyTorch is asked for is the exact value."""
+    """The same numbers as a contiguous float64 tensor, or an int64 one: PyTorch is asked for the exact value."""
     if array is None:
         return None
     array = np.asarray(array)

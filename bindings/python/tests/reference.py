@@ -148,7 +148,7 @@ def _factor_loss(s, t, w, options):
 
 
 def cross_entropy(x, target, options, top_k=0, gather=None):
-    """Every output by its name, for x of (rows, classes)."""
+    """Every output by its name, for x of (rows, classes); and "grad size", how large the terms of the gradient are."""
     with np.errstate(all="ignore"):
         s = Softmax(x, options)
         rows, classes = s.z.shape
@@ -158,25 +158,28 @@ def cross_entropy(x, target, options, top_k=0, gather=None):
         if options.masked_row == "zero":
             counts &= ~s.is_masked
         found = _softmax_outputs(s)
-        found["z_loss"] = np.where(counts, wide(options.z_loss) * s.lse**2 if options.z_loss else 0, 0)
+        found["z_loss"] = np.where(counts, wide(options.z_loss) * s.lse**2, wide(0))
         lse = np.where(s.is_odd, NAN, s.lse)
         extra = 2 * wide(options.z_loss) * lse if options.z_loss else np.zeros(rows, wide)
-        if options.focal_gamma or options.poly_epsilon:
+        if (options.focal_gamma or options.poly_epsilon) and classes:
             loss, bend = _factor_loss(s, t, weights, options)
             own = np.arange(classes) == t[:, None]
             grad = bend[:, None] * np.where(own, -s.rest, s.p) + extra[:, None] * s.p
+            size = np.abs(bend[:, None]) * np.where(own, s.rest, s.p) + np.abs(extra)[:, None] * s.p
         else:
             loss = _times(a, s.minus_log_p).sum(axis=1)
             if t is not None and not options.label_smoothing and classes:
                 loss = weights * s.minus_log_p[np.arange(rows), t]
             rest = a.sum(axis=1, keepdims=True) - a  # cancels less than a - a * p
             grad = rest * s.p - a * s.rest + extra[:, None] * s.p
+            size = np.abs(a).sum(axis=1, keepdims=True) * s.p + np.abs(a) + np.abs(extra)[:, None] * s.p
         loss = np.where(counts, np.where(s.is_odd, NAN, loss) + found["z_loss"], 0)
         found["row_loss"] = loss
         divisor = {"mean": weights[counts].sum(), "mean_rows": wide(counts.sum())}.get(options.reduction, wide(1))
         found.update(reduced(loss, counts, weights[counts].sum(), divisor, options))
         g = wide(1) if options.grad_loss is None else np.asarray(options.grad_loss).astype(wide)
-        grad = np.broadcast_to(g, (rows,))[:, None] / divisor * grad * s.slope
+        factor = np.broadcast_to(g, (rows,))[:, None] / divisor * s.slope
+        grad, found["grad size"] = factor * grad, np.abs(factor) * size
         grad = np.where(s.is_odd[:, None], NAN, grad)
         grad[:, ~s.unmasked] = np.where(s.is_odd[:, None], grad, 0)[:, ~s.unmasked]
         found["grad"] = np.where(counts[:, None], grad, 0)
@@ -184,6 +187,7 @@ def cross_entropy(x, target, options, top_k=0, gather=None):
             found.update(_index_outputs(s, t, counts))
         if options.masked_row == "zero":
             found["probs"] = np.where(s.is_masked[:, None], 0, s.p)
+            found["entropy"] = np.where(s.is_masked, 0, s.entropy)
         if top_k:
             found["top_indices"] = s.top(top_k)
             found["top_log_probs"] = np.take_along_axis(-s.minus_log_p, found["top_indices"], 1)
@@ -234,17 +238,20 @@ def divergence(x, y, kind, options):
             "jensen_shannon": lambda: (
                 (_times(p, log_p - log_m) + to_m) / 2, (to_m - q * to_m.sum(axis=1, keepdims=True)) / 2),
         }[kind]()  # fmt: skip
+        terms = np.abs(loss).sum(axis=1)
         loss = np.where(counts, np.where(odd, NAN, loss.sum(axis=1)), 0)
         divisor = wide(1) if options.reduction in ("none", "sum") else wide(counts.sum())
         g = wide(1) if options.grad_loss is None else np.asarray(options.grad_loss).astype(wide)
-        grad = np.broadcast_to(g, (len(x),))[:, None] / divisor * grad * student.slope
+        factor = np.broadcast_to(g, (len(x),))[:, None] / divisor * student.slope
+        size = np.abs(factor) * (p + q) * (1 + terms[:, None])
+        grad = factor * grad
         grad = np.where(odd[:, None], NAN, np.where(student.unmasked, grad, 0))
-        return {"row_loss": loss, "grad": np.where(counts[:, None], grad, 0),
+        return {"row_loss": loss, "grad": np.where(counts[:, None], grad, 0), "grad size": size,
                 **reduced(loss, counts, wide(counts.sum()), divisor, options)}  # fmt: skip
 
 
 def binary_cross_entropy(x, y, weight, pos_weight, reduction, grad_loss=None):
-    """(loss, grad) for x of any shape, whose first axis are the rows of mean_rows."""
+    """(loss, grad, how large the terms of grad are) for x of any shape."""
     with np.errstate(all="ignore"):
         x, y = x.astype(wide), y.astype(wide)
         w, pos = (wide(1) if v is None else np.asarray(v).astype(wide) for v in (weight, pos_weight))
@@ -255,11 +262,12 @@ def binary_cross_entropy(x, y, weight, pos_weight, reduction, grad_loss=None):
         loss = _finite_times(w, _finite_times(pos * y, at_one) + _finite_times(1 - y, at_zero))
         grad = w * ((1 - y) * s - pos * y * other)
         loss, grad = (np.where(np.isnan(x), NAN, v) for v in (loss, grad))
-        divisor = {"mean": x.size, "mean_rows": x.shape[0]}.get(reduction, 1)
-        grad = grad * (1 if grad_loss is None else np.asarray(grad_loss).astype(wide)) / wide(divisor)
+        divisor = x.size if reduction == "mean" else 1
+        above = (1 if grad_loss is None else np.asarray(grad_loss).astype(wide)) / wide(divisor)
+        size = np.abs(above * w) * (np.abs(1 - y) * s + np.abs(pos * y) * other)
         if reduction != "none":
             loss = loss.sum() / wide(divisor) if divisor else NAN
-        return loss, grad
+        return loss, grad * above, size
 
 
 def _finite_times(a, b):

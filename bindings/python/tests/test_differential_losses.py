@@ -46,7 +46,7 @@ def test_nll_loss(shape, dtype, layout):
         assert_near(grad, leaf.grad, what=what)
 
 
-# ---- binary_cross_entropy_with_logits ----------------------------------------------------------------------------------
+# ---- binary_cross_entropy_with_logits --------------------------------------------------------------------------------
 
 # Shapes of weight and pos_weight as PyTorch broadcasts them, for logits of the shape.
 BROADCASTS = {

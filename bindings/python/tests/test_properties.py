@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What must hold for every input: invariances, sums, and gradients against finite differences."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -153,3 +154,118 @@ def test_special_values(x):
     assert (loss[~none] >= 0).all() and np.isfinite(grad[~none]).all()
     away = ~none & (x[:, 0] == -np.inf)
     assert (loss[away] == np.inf).all() and (grad[away, 0] == -1).all()
+
+
+# ---- Options, soft targets and divergences: what is the same thing said in two ways ----------------------------------
+
+ALL_DTYPES = st.sampled_from([np.float32, np.float64, np.float16, ml_dtypes.bfloat16])
+OUTPUTS = ("row_loss", "grad", "probs", "log_probs", "lse", "entropy", "max_logit", "argmax", "target_log_prob")
+
+
+@st.composite
+def batches(draw):
+    """Logits of any dtype with targets and weights."""
+    rows, classes = draw(SIZES)
+    x = draw(arrays(np.float64, (rows, classes), elements=st.floats(-30, 30, width=32))).astype(draw(ALL_DTYPES))
+    targets = draw(arrays(np.int64, rows, elements=st.integers(0, classes - 1)))
+    real = np.float64 if x.dtype == np.float64 else np.float32
+    return x, targets, draw(arrays(real, classes, elements=st.floats(0.125, 8, width=16)))
+
+
+def same(one, other):
+    for name in one._fields:
+        np.testing.assert_array_equal(getattr(one, name).astype(float), getattr(other, name).astype(float), name)
+
+
+def near(one, other):
+    """Two results of the same numbers in different ways: each within its bound of the exact one."""
+    for name in one._fields:
+        got, wanted = (np.asarray(getattr(outputs, name)) for outputs in (one, other))
+        eps = 2.5 * float(ml_dtypes.finfo(got.dtype).eps) if got.dtype.kind != "i" else 0
+        tiny = float(ml_dtypes.finfo(got.dtype).smallest_subnormal) if eps else 0
+        atol = eps if name == "lse" else 2 * tiny  # an lse near 0 has the ulp of 1
+        np.testing.assert_allclose(got.astype(float), wanted.astype(float), rtol=eps, atol=atol, err_msg=name)
+
+
+@given(batches(), st.data())
+def test_masked_classes_are_infinite_logits(batch, data):
+    x, targets, weight = batch
+    mask = data.draw(arrays(np.int32, x.shape[1], elements=st.integers(0, 1)))
+    hidden = np.where(mask != 0, x, x.dtype.type(-np.inf))
+    one = xent.cross_entropy(x, targets, weight, class_mask=mask, reduction="none", outputs=OUTPUTS)
+    other = xent.cross_entropy(hidden, targets, weight, reduction="none", outputs=OUTPUTS)
+    other.grad[:, mask == 0] = np.where(np.isnan(one.grad[:, mask == 0].astype(float)), np.nan, 0)
+    near(one, other)
+
+
+@given(batches(), st.sampled_from([0.25, 0.5, 2.0, 4.0]))
+def test_a_temperature_is_a_division(batch, temperature):
+    """By a power of two it is exact, for logits that are not subnormal."""
+    x, targets, weight = batch
+    scaled = (x.astype(np.float64) / temperature).astype(x.dtype)
+    assume((scaled.astype(np.float64) * temperature == x.astype(np.float64)).all())
+    one = xent.cross_entropy(x, targets, weight, temperature=temperature, outputs=("row_loss", "lse", "probs"))
+    other = xent.cross_entropy(scaled, targets, weight, outputs=("row_loss", "lse", "probs"))
+    near(one, other)
+
+
+@given(batches())
+def test_a_soft_target_of_one_class_is_an_index(batch):
+    x, targets, weight = batch
+    one_hot = np.eye(x.shape[1])[targets].astype(x.dtype)
+    sparse = {"target": targets[:, None], "target_probs": np.ones((len(x), 1), x.dtype)}
+    eps = float(ml_dtypes.finfo(weight.dtype).eps)
+    index = xent.cross_entropy(x, targets, weight, reduction="none")
+    for soft in ({"target": one_hot}, sparse):
+        got = xent.cross_entropy(x, weight=weight, reduction="none", **soft)
+        np.testing.assert_allclose(got, index, rtol=4 * eps, atol=float(np.finfo(weight.dtype).smallest_subnormal))
+
+
+@given(batches(), st.data())
+def test_parts_of_a_batch_make_the_whole(batch, data):
+    x, targets, weight = batch
+    cut = data.draw(st.integers(0, len(x)))
+    names = ("loss_sum", "weight_sum", "rows_counted", "correct")
+    whole = xent.cross_entropy(x, targets, weight, ignore_index=0, outputs=names)
+    parts = [xent.cross_entropy(x[s], targets[s], weight, ignore_index=0, outputs=names)
+             for s in (slice(cut), slice(cut, None))]  # fmt: skip
+    for name in names:
+        assert sum(getattr(part, name) for part in parts) == pytest.approx(getattr(whole, name), rel=1e-14), name
+
+
+@given(batches(), st.data())
+def test_an_output_is_the_same_in_any_company(batch, data):
+    x, targets, weight = batch
+    names = data.draw(st.lists(st.sampled_from(OUTPUTS), min_size=1, unique=True))
+    every = xent.cross_entropy(x, targets, weight, outputs=OUTPUTS)
+    some = xent.cross_entropy(x, targets, weight, outputs=names)
+    same(some, every)
+
+
+@given(batches(), st.sampled_from([1.0, 0.3, 7.0]))
+def test_divergences(batch, temperature):
+    """Of a distribution from itself nothing; never negative; Jensen-Shannon the same both ways and at most log 2."""
+    student, _, _ = batch
+    teacher = student[:, ::-1]
+    zero = np.zeros(len(student))
+    for kind in ("kl", "reverse_kl", "jensen_shannon"):
+        of = lambda a, b: xent.divergence(a, b, kind, "none", temperature=temperature).astype(float)
+        np.testing.assert_array_equal(of(student, student), zero)
+        assert (of(student, teacher) >= 0).all()
+    eps = 2 * float(ml_dtypes.finfo(np.float64 if student.dtype == np.float64 else np.float32).eps)
+    np.testing.assert_allclose(of(student, teacher), of(teacher, student), rtol=eps, atol=1e-15)
+    assert (of(student, teacher) <= np.log(2) * (1 + eps)).all()
+    forward = xent.divergence(student, teacher, "kl", "none", temperature=temperature)
+    backward = xent.divergence(teacher, student, "reverse_kl", "none", temperature=temperature)
+    np.testing.assert_allclose(forward, backward, rtol=eps, atol=1e-15)
+
+
+@given(batches())
+def test_binary_losses_of_opposite_sides(batch):
+    """With logits and labels turned round the loss is the same, and the gradient has the other sign."""
+    x, _, _ = batch
+    y = (np.arange(x.size).reshape(x.shape) % 5 / 4).astype(x.dtype)  # 1 - y is exact
+    loss, grad = xent.binary_cross_entropy_with_logits_with_grad(x, y, reduction="none")
+    other, other_grad = xent.binary_cross_entropy_with_logits_with_grad(-x, 1 - y, reduction="none")
+    np.testing.assert_array_equal(loss, other)
+    np.testing.assert_array_equal(grad.astype(float), -other_grad.astype(float))

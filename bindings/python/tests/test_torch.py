@@ -17,9 +17,10 @@ import xent
 F = torch.nn.functional
 
 OPTIONS = [
-    dict(zip(("kind", "weighted", "reduction", "label_smoothing", "ignore_index"), values))
-    for values in product(("index", "probabilities"), (False, True), ("none", "mean", "sum"), (0.0, 0.1, 1.0), (-100, 2))
-]
+    {"kind": kind, "weighted": weighted, "reduction": reduction, "label_smoothing": eps, "ignore_index": ignored}
+    for kind, weighted, reduction, eps, ignored in product(
+        ("index", "probabilities"), (False, True), ("none", "mean", "sum"), (0.0, 0.1, 1.0), (-100, 2))
+]  # fmt: skip
 
 
 @lru_cache(maxsize=None)
