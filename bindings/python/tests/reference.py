@@ -55,19 +55,17 @@ class Softmax:
 
     def __init__(self, x, options):
         with np.errstate(all="ignore"):
-            is_double = x.dtype == np.float64
+            quotient = (x.astype(np.float64) / options.temperature).astype(wide)  # z is formed in f64
             x = x.astype(wide)
             rows, classes = x.shape
             unmasked = np.ones(classes, bool) if options.class_mask is None else np.asarray(options.class_mask) != 0
             temperature, cap = wide(options.temperature), wide(options.softcap)
             self.slope = np.full(x.shape, 1 / temperature)
-            z = x / temperature
+            z = quotient
             if cap:
-                bent = np.tanh(x / cap)
-                z = np.where(x == -INF, -INF, cap * bent / temperature)
+                bent = cap * np.tanh(x / cap) / temperature
+                z = np.where(x == -INF, -INF, bent.astype(np.float64).astype(wide))
                 self.slope = (1 / np.cosh(x / cap)) ** 2 / temperature
-            if is_double:  # z is a double; that of a mask, or one that is infinite, stays what it is
-                z = z.astype(np.float64).astype(wide)
             self.slope[:, ~unmasked] = 0
             self.z = np.where(unmasked, z, -INF)
             self.unmasked, self.count = unmasked, int(unmasked.sum())
@@ -238,7 +236,7 @@ def divergence(x, y, kind, options):
             "jensen_shannon": lambda: (
                 (_times(p, log_p - log_m) + to_m) / 2, (to_m - q * to_m.sum(axis=1, keepdims=True)) / 2),
         }[kind]()  # fmt: skip
-        terms = np.abs(loss).sum(axis=1)
+        terms = np.where(np.isfinite(loss), np.abs(loss), 0).sum(axis=1)
         loss = np.where(counts, np.where(odd, NAN, loss.sum(axis=1)), 0)
         divisor = wide(1) if options.reduction in ("none", "sum") else wide(counts.sum())
         g = wide(1) if options.grad_loss is None else np.asarray(options.grad_loss).astype(wide)

@@ -19,6 +19,7 @@ INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint3
 STATISTICS = ("probs", "log_probs", "lse", "entropy", "max_logit", "argmax")
 LOSSES = ("row_loss", "grad", "rows_counted", "loss_sum", "weight_sum")
 BY_INDEX = ("target_log_prob", "target_rank", "correct")
+BY_ORDER = ("argmax", "target_rank", "correct")
 SPREAD = st.floats(0.125, 4, width=16)
 
 
@@ -99,7 +100,9 @@ def test_every_output(problem, data):
     classes, rows_shape = x.shape[axis], x.shape[:axis] + x.shape[axis + 1 :]
     names = [*STATISTICS, *LOSSES, "z_loss", *(BY_INDEX if kind == "index" else ())]
     names += [] if options.reduction == "none" else ["loss"]
-    top = data.draw(st.integers(0, min(classes, 4)), "top_k")
+    if options.softcap:  # far logits are nearly equal then, and their order a matter of the last bit of tanh
+        names = [name for name in names if name not in BY_ORDER]
+    top = 0 if options.softcap else data.draw(st.integers(0, min(classes, 4)), "top_k")
     names += ["top_indices", "top_log_probs"] if top else []
     gather = None
     if classes and data.draw(st.booleans(), "gather"):
