@@ -13,13 +13,15 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.lines import Line2D
 from operations import IN_PLACE, NONE, WARM, shape_name
 
-# What the passes allow, and the lines of the table that are drawn under them.
-FAMILIES = {
-    "read": ("tab:blue", ("read",), ("forward", NONE)),
-    "read and write in place": ("tab:green", ("scale",), ("gradient", IN_PLACE)),
-    "read and write elsewhere": ("tab:orange", ("copy", "copy_nt"), ("log_softmax", WARM)),
-}
-STYLES = {"read": "-", "scale": "-", "copy": "-", "copy_nt": "--"}
+# What is drawn together: the passes that are the limit, and the lines of the table that have it.
+FAMILIES = (
+    ("forward", NONE, ("read",)),
+    ("gradient", IN_PLACE, ("scale",)),
+    ("log_softmax", WARM, ("copy", "copy_nt")),
+)
+PASSES = {"read": ("-", "read"), "scale": ("-", "read and write in place"), "copy": ("-", "read, write elsewhere"),
+          "copy_nt": ("--", "the same, non-temporal stores")}  # fmt: skip
+LIMIT, XENT, PEER = "0.35", "tab:blue", "tab:orange"
 FACTOR = 16  # the colours of the ratios end at this factor and its inverse
 plt.rcParams.update({"font.size": 9, "svg.hashsalt": "xent", "axes.spines.top": False, "axes.spines.right": False})
 
@@ -31,48 +33,49 @@ def _bytes(value, _=None):
     return f"{value:g} B"
 
 
-def _roofline_panel(axes, results, process):
-    threads = process["threads"]
-    for colour, passes, (operation, output) in FAMILIES.values():
-        for name in passes:
-            points = [(p["bytes"] * (1 + name.startswith("copy")), p["bytes_per_second"] / 1e9)
-                      for p in process["roofline"] if p["pass"] == name]  # fmt: skip
-            axes.plot(*zip(*points), STYLES[name], color=colour, alpha=0.6, lw=1.4)
-        for line in all_lines(results):
-            if (line.operation, line.output, line.threads) != (operation, output, threads) or line.dtype != "f32":
-                continue
-            x = line.bytes * (1 + (output == WARM))
-            heights = [line.moved(s) / 1e9 for s in (line.xent, line.best) if s]
-            axes.plot([x] * len(heights), heights, color=colour, lw=0.6, alpha=0.5)
-            if line.xent:
-                axes.plot(x, line.moved(line.xent) / 1e9, "o", color=colour, ms=6)
-            if line.best:
-                axes.plot(x, line.moved(line.best) / 1e9, "o", color=colour, mfc="white", ms=6)
-    axes.set_title(f"{threads} thread{'s' * (threads > 1)}, f32")
+def _roofline_panel(axes, results, process, operation, output, passes):
+    """Bytes a second over the size of all arrays that a pass or an operation goes through."""
+    for name in passes:
+        points = [(p["bytes"] * (1 + name.startswith("copy")), p["bytes_per_second"] / 1e9)
+                  for p in process["roofline"] if p["pass"] == name]  # fmt: skip
+        style, label = PASSES[name]
+        axes.plot(*zip(*points), style, color=LIMIT, lw=1.4, label=label)
+    for line in all_lines(results):
+        if (line.operation, line.output, line.threads, line.dtype) != (operation, output, process["threads"], "f32"):
+            continue
+        size = line.bytes * (1 + (output == WARM))
+        pair = [(s, colour) for s, colour in ((line.best, PEER), (line.xent, XENT)) if s]
+        axes.plot([size] * len(pair), [line.moved(s) / 1e9 for s, _ in pair], color="0.8", lw=1, zorder=1)
+        for subject, colour in pair:
+            axes.plot(size, line.moved(subject) / 1e9, "o", color=colour, ms=6, mec="white", mew=0.6)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter(_bytes)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel("bytes of the arrays")
     axes.grid(True, which="major", lw=0.3)
+    axes.legend(frameon=False, loc="upper right", handlelength=1.5)  # the lines fall to the right
 
 
 def roofline(results):
     processes = results["processes"]
-    figure, panels = plt.subplots(1, len(processes), figsize=(5.2 * len(processes), 4.8), sharey=True, squeeze=False,
-                                  layout="constrained")  # fmt: skip
+    figure, panels = plt.subplots(
+        len(FAMILIES), len(processes), figsize=(4.8 * len(processes), 2.7 * len(FAMILIES) + 0.7), sharex=True,
+        sharey="row", squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for (operation, output, passes), row in zip(FAMILIES, panels):
+        for axes, process in zip(row, processes):
+            _roofline_panel(axes, results, process, operation, output, passes)
+        row[0].set_ylabel(f"{operation}{'' if output == NONE else ', ' + output}\nGB/s")
     for axes, process in zip(panels[0], processes):
-        _roofline_panel(axes, results, process)
-    panels[0][0].set_ylabel("GB/s")
-    handles = [Line2D([], [], color=colour, label=f"{name}: {operation}{'' if output == NONE else ', ' + output}")
-               for name, (colour, _, (operation, output)) in FAMILIES.items()]  # fmt: skip
-    handles += [
-        Line2D([], [], color="tab:orange", ls="--", label="the same with non-temporal stores"),
-        Line2D([], [], color="0.3", marker="o", ls="", label="Xent"),
-        Line2D([], [], color="0.3", marker="o", ls="", mfc="white", label="the best peer"),
-    ]
+        axes.set_title(f"{process['threads']} thread{'s' * (process['threads'] > 1)}")
+    for axes in panels[-1]:
+        axes.set_xlabel("bytes of the arrays, f32")
+    handles = [
+        Line2D([], [], color=LIMIT, label="what the memory allows"),
+        *(Line2D([], [], color=colour, marker="o", ls="", label=label)
+          for colour, label in ((XENT, "Xent"), (PEER, "the fastest other library, in its best form"))),
+    ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle("Lines: what the machine's memory allows. Dots: operations, by the bytes they cannot but move.")
     return figure
 
 

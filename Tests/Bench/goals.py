@@ -9,6 +9,8 @@ from operations import FRESH, IN_PLACE, NONE, WARM, shape_name
 
 MIB = 1 << 20
 PYTHON_SHAPES = [[1, 10], [32, 10], [8, 1000]]
+# In part: of the arrays that the goal is about only some were measured, or smaller ones in their place.
+REACHED, PARTLY, UNREACHED, UNMEASURED = "reached", "in part", "NOT reached", "not measured"
 LARGE_WORK = 100e-6  # seconds, from which on two threads have to pay
 
 
@@ -153,19 +155,18 @@ GOALS = (
 
 
 def judge(results):
-    """[{what, against, sign, bound, unit, value, where, reached, values, arrays, missing}], one for each goal; without
-    values, reached is None."""
+    """[{what, against, sign, bound, unit, value, where, word, values, arrays, missing}], one for each goal."""
     measured = {tuple(cell["shape"]) for process in results["processes"] for cell in process["cells"]}
     judged, title = [], ""
     for goal in GOALS:
         title = goal.what or title
         values = list(goal.values(results))
         value, where = (max if goal.sign == "<=" else min)(values, default=(None, ""))
-        reached = None if value is None else goal.holds(value)
         lacking = [shape_name(shape) for shape in goal.needs if shape not in measured]
+        word = UNMEASURED if value is None else UNREACHED if not goal.holds(value) else PARTLY if lacking else REACHED
         judged.append({
             "what": title, "against": goal.against, "sign": goal.sign, "bound": goal.bound, "unit": goal.unit,
-            "value": value, "where": where, "reached": reached, "values": len(values), "arrays": len(goal.needs),
+            "value": value, "where": where, "word": word, "values": len(values), "arrays": len(goal.needs),
             "missing": lacking,
         })  # fmt: skip
     return judged

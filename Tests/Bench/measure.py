@@ -21,7 +21,7 @@ import scaling
 import small
 import subjects
 from native import MOVED, PASSES, Native
-from operations import OPERATIONS, add_plan, shape_name, the_plan
+from operations import OPERATIONS, Plan, add_plan, shape_name, the_plan
 from problems import Problem, aligned
 from subjects import Settings, Subject, Unavailable
 
@@ -142,7 +142,7 @@ def cell(peers, operation, problem, native, threads, plan, seed):
     finally:
         gc.enable()
     for subject in group:
-        subject.extra_bytes = memory.extra_bytes(subject.call)
+        subject.extra_bytes = None if peers[subject.peer].pools else memory.extra_bytes(subject.call)
     return {
         "shape": list(problem.shape), "dtype": problem.dtype, "threads": threads, "operation": operation.name,
         "bytes": problem.nbytes, "classes": problem.classes,
@@ -179,6 +179,7 @@ def measure(plan, arguments, say):
     threads, folder = arguments.threads, arguments.out.parent
     native = Native(folder)
     peers, missing = subjects.load(["xent", *plan.peers], Settings(threads, plan.compiled, str(folder)))
+    missing.update((name, "not asked for in this run") for name in Plan.peers if name not in plan.peers)
     for name, reason in missing.items():
         say(f"missing: {name}: {reason}")
     gc.collect()

@@ -2,8 +2,8 @@
 """The peak of resident memory during a call, less what there was before it: what the call needs beside its arrays.
 
 The kernel keeps the peak (VmHWM) and forgets it when told to. A call has been made before, so what is counted is what
-it takes every time; allocators give back what they keep for later (malloc_trim), but a pool of a library's own, as
-ONNX Runtime's arena, is counted as nothing once it has grown. Where the kernel has no such thing, None.
+it takes every time; malloc gives back what it keeps for later (malloc_trim). Of libraries with pools of their own
+(Peer.pools) nothing can be said in this way. Where the kernel has no such thing, None.
 """
 
 import ctypes

@@ -66,8 +66,8 @@ class Plan:
     patience: float = 4.0
     pass_seconds: float = 0.1  # of one pass of one size in the roofline, of up to 2^power bytes
     pass_power: int = 29
-    small_calls: int = 20000
-    scaling_seconds: float = 1.0
+    small_calls: int = 5000
+    scaling_seconds: float = 0.3
     compiled: bool = True  # torch.compile, some seconds for each function and shape
     process_seconds: float = float("inf")  # after which a process begins nothing new, and says what it left out
 
@@ -88,8 +88,8 @@ QUICK = Plan(
     shapes=((65536, 10), (512, 4096), (1, 21, 256, 256)),
     peers=("torch", "jax", "onnxruntime", "numpy", "scipy", "sklearn"),
     operations={"f32": tuple(OPERATIONS), "bf16": ("forward", "gradient", "log_softmax")},
-    seconds=0.2, turns=3, visit_seconds=0.003, pass_seconds=0.002, pass_power=27, small_calls=1000, scaling_seconds=0.03,
-    compiled=False, process_seconds=45,
+    seconds=0.2, turns=3, visit_seconds=0.003, pass_seconds=0.002, pass_power=27, small_calls=1000,
+    scaling_seconds=0.03, compiled=False, process_seconds=50,
 )  # fmt: skip
 
 

@@ -67,4 +67,4 @@ def peer(settings):
         "softmax": forms([("Softmax", ["x"], "out", {"axis": 1})], "x", "probs", whole),
         "logsumexp": forms([("ReduceLogSumExp", ["x"], "out", {"axes": [1], "keepdims": 0})], "x", "lse", rows),
         "binary": forms(softplus, "xy", "loss", scalar),
-    })  # fmt: skip
+    }, pools=True)  # fmt: skip

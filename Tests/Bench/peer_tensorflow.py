@@ -56,4 +56,4 @@ def peer(settings):
         "logsumexp": forms(one(lambda x, t, y: tf.reduce_logsumexp(x, axis=1)), ("lse",), NONE),
         "binary": forms(one(binary), ("loss",), NONE),
         "binary gradient": forms(gradient(binary), both, FRESH),
-    })  # fmt: skip
+    }, pools=True)  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from descriptors import descriptor, library
-from operations import FRESH, IN_PLACE, NONE, OPERATIONS, WARM
+from operations import FRESH, IN_PLACE, OPERATIONS
 from subjects import Call, Peer, Unavailable
 
 MEAN = 1

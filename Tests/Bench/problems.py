@@ -99,7 +99,8 @@ class Problem:
             raise ValueError(f"{name} has shape {got.shape}, not {shape}")
         if name == "lse":
             value = self.exact("lse")
-            return _worst(np.abs(got.astype(np.float64) - value) / (TOLERANCE[self.dtype] * np.maximum(1, np.abs(value))))
+            allowed = TOLERANCE[self.dtype] * np.maximum(1, np.abs(value))
+            return _worst(np.abs(got.astype(np.float64) - value) / allowed)
         worst = 0.0
         for block, (value, allowed) in zip(self.blocks(), self._large("binary grad" if binary else name)):
             errors = got[block].astype(np.float64)

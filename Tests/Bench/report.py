@@ -96,13 +96,12 @@ def _amount(value, unit):
 
 
 def goals_table(judged):
-    words = {True: "reached", False: "NOT reached", None: "not measured"}
     rows = [("what it must reach", "against", "bound", "worst", "", "lines", "arrays", "the worst one")]
     for goal in judged:
         arrays = f"{goal['arrays'] - len(goal['missing'])} of {goal['arrays']}" if goal["arrays"] else ""
         rows.append((
             goal["what"], goal["against"], f"{goal['sign']} {goal['bound']:g} {goal['unit']}",
-            _amount(goal["value"], goal["unit"]), words[goal["reached"]], str(goal["values"]), arrays, goal["where"],
+            _amount(goal["value"], goal["unit"]), goal["word"], str(goal["values"]), arrays, goal["where"],
         ))  # fmt: skip
     return _table(rows, (0, 1, 4, 7))
 
@@ -112,7 +111,7 @@ def missing_lines(results):
     found = {}
     for process in results["processes"]:
         for name, reason in process["missing"].items():
-            found.setdefault((name, "", f"missing: {reason}"), [])
+            found.setdefault((name, "", f"missing, {reason}"), [])
         for cell in process["cells"]:
             for peer, form, reason in cell["notes"]:
                 found.setdefault((process["names"][peer], form, reason), []).append(cell["operation"])

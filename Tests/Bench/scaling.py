@@ -5,6 +5,7 @@ import gc
 import statistics
 import time
 
+import numpy as np
 from descriptors import descriptor, library
 from operations import IN_PLACE, OPERATIONS, WARM
 from problems import Problem
@@ -17,11 +18,10 @@ MIN_VISIT = 0.002
 
 def _calls(operation, output, problem, threads):
     """{number of threads: a function of one call}; the same arrays for all."""
-    import numpy as np
-
     arrays = {"loss": np.zeros(1, np.float32), "lse": np.zeros(problem.targets.shape, np.float32)}
     logits = problem.in_place if output == IN_PLACE else problem.logits
-    arrays.update(dict.fromkeys(("grad", "log_probs", "probs"), problem.in_place if output == IN_PLACE else problem.out))
+    large = problem.in_place if output == IN_PLACE else problem.out
+    arrays.update(dict.fromkeys(("grad", "log_probs", "probs"), large))
     calls = {}
     for number in (1, threads):
         function, args = descriptor(operation, problem, logits, arrays, number)

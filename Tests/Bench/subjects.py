@@ -39,6 +39,7 @@ class Peer:
     name: str
     version: str
     forms: dict = field(default_factory=dict)
+    pools: bool = False  # keeps freed memory for itself, so that nobody can see what a call takes
 
 
 @dataclass
