@@ -15,12 +15,10 @@ from operations import IN_PLACE, NONE, WARM, shape_name
 
 # What is drawn together: the passes that are the limit, and the lines of the table that have it.
 FAMILIES = (
-    ("forward", NONE, ("read",)),
-    ("gradient", IN_PLACE, ("scale",)),
-    ("log_softmax", WARM, ("copy", "copy_nt")),
+    ("forward", NONE, {"read": "-"}, "reads"),
+    ("gradient", IN_PLACE, {"scale": "-"}, "reads and writes"),
+    ("log_softmax", WARM, {"copy": "-", "copy_nt": "--"}, "reads, writes elsewhere"),
 )
-PASSES = {"read": ("-", "read"), "scale": ("-", "read and write in place"), "copy": ("-", "read, write elsewhere"),
-          "copy_nt": ("--", "the same, non-temporal stores")}  # fmt: skip
 LIMIT, XENT, PEER = "0.35", "tab:blue", "tab:orange"
 FACTOR = 16  # the colours of the ratios end at this factor and its inverse
 plt.rcParams.update({"font.size": 9, "svg.hashsalt": "xent", "axes.spines.top": False, "axes.spines.right": False})
@@ -35,11 +33,10 @@ def _bytes(value, _=None):
 
 def _roofline_panel(axes, results, process, operation, output, passes):
     """Bytes a second over the size of all arrays that a pass or an operation goes through."""
-    for name in passes:
+    for name, style in passes.items():
         points = [(p["bytes"] * (1 + name.startswith("copy")), p["bytes_per_second"] / 1e9)
                   for p in process["roofline"] if p["pass"] == name]  # fmt: skip
-        style, label = PASSES[name]
-        axes.plot(*zip(*points), style, color=LIMIT, lw=1.4, label=label)
+        axes.plot(*zip(*points), style, color=LIMIT, lw=1.4)
     for line in all_lines(results):
         if (line.operation, line.output, line.threads, line.dtype) != (operation, output, process["threads"], "f32"):
             continue
@@ -53,7 +50,6 @@ def _roofline_panel(axes, results, process, operation, output, passes):
     axes.xaxis.set_major_formatter(_bytes)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(True, which="major", lw=0.3)
-    axes.legend(frameon=False, loc="upper right", handlelength=1.5)  # the lines fall to the right
 
 
 def roofline(results):
@@ -62,20 +58,21 @@ def roofline(results):
         len(FAMILIES), len(processes), figsize=(4.8 * len(processes), 2.7 * len(FAMILIES) + 0.7), sharex=True,
         sharey="row", squeeze=False, layout="constrained",
     )  # fmt: skip
-    for (operation, output, passes), row in zip(FAMILIES, panels):
+    for (operation, output, passes, does), row in zip(FAMILIES, panels):
         for axes, process in zip(row, processes):
             _roofline_panel(axes, results, process, operation, output, passes)
-        row[0].set_ylabel(f"{operation}{'' if output == NONE else ', ' + output}\nGB/s")
+        row[0].set_ylabel(f"{operation}{'' if output == NONE else ', ' + output}:\n{does}, GB/s")
     for axes, process in zip(panels[0], processes):
         axes.set_title(f"{process['threads']} thread{'s' * (process['threads'] > 1)}")
     for axes in panels[-1]:
         axes.set_xlabel("bytes of the arrays, f32")
     handles = [
         Line2D([], [], color=LIMIT, label="what the memory allows"),
+        Line2D([], [], color=LIMIT, ls="--", label="with non-temporal stores"),
         *(Line2D([], [], color=colour, marker="o", ls="", label=label)
           for colour, label in ((XENT, "Xent"), (PEER, "the fastest other library, in its best form"))),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
