@@ -108,6 +108,22 @@ private struct DivergenceRow {
     return u.replacing(with: 0, where: (each.p .== 0) .& (each.q .== 0))
   }
 
+  /// log(1 − u) = log(q / m): from u where δ is small, otherwise as ln 2 − log(1 + e^δ), which keeps its digits where q
+  /// is nothing next to p.
+  @inline(never) private static func logOfRest(_ each: Comparison) -> Doubles {
+    let zero = Doubles()
+    let none = Pair(zero, zero)
+    let (rest, restLow) = twoSum(Doubles(repeating: 1), -tanh(each))
+    let near = logarithm(Pair(rest.replacing(with: 1, where: rest .<= 0), restLow), exponent: zero, offset: none)
+    let isPositive = each.delta .> 0
+    let e = exponential(clamped(each.delta.replacing(with: -each.delta, where: isPositive), -700, 0))
+    let scale = powerOfTwo(clamped(e.exponent, -1020, 0))
+    let (sum, lost) = twoSum(Doubles(repeating: 1), e.value.hi * scale)
+    let curve = logarithm(Pair(normalizing: sum, lost + e.value.lo * scale), exponent: zero, offset: none)
+    let far = (0x1.62e42fefa39efp-1 - curve.hi) - zero.replacing(with: each.delta, where: isPositive)
+    return far.replacing(with: near.hi, where: each.delta * each.delta .< 1)
+  }
+
   /// Σ over the classes: the loss, and KL(q, m) where that is needed.
   @inline(never) func sums() -> (loss: (hi: Double, lo: Double), toMean: Double) {
     var loss = LaneSum()
@@ -149,11 +165,8 @@ private struct DivergenceRow {
       case XENT_REVERSE_KL:
         g = (each.q * (-each.delta - loss)).replacing(with: 0, where: each.q .== 0)
       case XENT_JENSEN_SHANNON:
-        let (rest, restLow) = twoSum(Doubles(repeating: 1), -Self.tanh(each))
-        let log = logarithm(
-          Pair(rest.replacing(with: 1, where: rest .<= 0), restLow), exponent: Doubles(),
-          offset: Pair(Doubles(), Doubles()))
-        g = (each.q * (log.hi - toMean) * 0.5).replacing(with: 0, where: each.q .== 0)
+        let log = Self.logOfRest(each)
+        g = (each.q * (log - toMean) * 0.5).replacing(with: 0, where: each.q .== 0)
       default:
         g = (each.q - each.p).replacing(with: each.p * (bend(each.delta) - each.delta), where: isSmall)
       }

@@ -98,11 +98,19 @@ struct Rows {
     let upstream = upstream(row)
     if upstream != 1 { (top, topLow) = times(top, topLow, upstream) }
     let exponent = problem.pointee.divisor_exponent
-    if exponent != 0 {
-      top = scaled(top, -exponent)
-      topLow = scaled(topLow, -exponent)
+    let isApart = exponent != 0 && top != 0 && top.isFinite
+    // Neither the scaling nor the division alone is to leave the format.
+    var own = 0.0
+    if isApart {
+      let mantissa = xentk_mantissa(top, &own)
+      topLow = scaled(topLow, -own)
+      top = mantissa
     }
     (top, topLow) = divide(top, topLow, by: problem.pointee.divisor_hi, problem.pointee.divisor_lo)
+    if isApart {
+      top = scaled(top, own - exponent)
+      topLow = scaled(topLow, own - exponent)
+    }
     return divide(top, topLow, by: problem.pointee.temperature, 0)
   }
 

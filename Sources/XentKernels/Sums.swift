@@ -91,16 +91,19 @@ extension Reading {
     source.rows.forEachStrip(of: elements, first, count) { x, _, n in
       var i = 0
       while i < n {
-        let gap = largest - Double.load(x + i)
+        // With what the difference loses: a gap of 100 is off by 100 times what its exponential may be.
+        let (gap, gapLost) = twoSum(largest, -Double.load(x + i))
         // Beyond 740 nothing is left: and an infinite gap would give infinity times 0.
-        let e = exponential(clamped(-gap, -740, 0))
+        let isFar = .!(gap .<= 739)
+        let gapLow = gapLost.replacing(with: 0, where: isFar)
+        let e = exponential(clamped(-gap, -740, 0), -gapLow)
         let scale = powerOfTwo(clamped(e.exponent, -1000, 0))
-        let hi = (e.value.hi * scale).replacing(with: 0, where: gap .> 739)
-        let lo = (e.value.lo * scale).replacing(with: 0, where: gap .> 739)
+        let hi = (e.value.hi * scale).replacing(with: 0, where: isFar)
+        let lo = (e.value.lo * scale).replacing(with: 0, where: isFar)
         mass.add(hi, lo)
-        let distance = gap.replacing(with: 0, where: gap .> 739)
+        let distance = gap.replacing(with: 0, where: isFar)
         let product = hi * distance
-        moment.add(product, fma(hi, distance, -product) + lo * distance)
+        moment.add(product, fma(hi, distance, -product) + (lo * distance + hi * gapLow))
         i &+= step
       }
     }
