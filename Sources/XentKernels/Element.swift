@@ -47,8 +47,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
   /// Adds (sum − preload) + rest to high + low.
   static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>, to high: inout Doubles, _ low: inout Doubles)
-  /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel.
-  static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair) -> Lanes<Self>
+  /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
+  /// rounded again, to 16 bits.
+  static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair, toOdd: Bool) -> Lanes<Self>
 
   static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
   /// Its number in xent.h.
@@ -60,10 +61,20 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func rounded(_ v: Doubles) -> Lanes<Self>
   static func from(_ v: Lanes<Float>) -> Lanes<Self>
   static func from(_ v: Float) -> Self
-  /// Rounded to f32.
+  /// As f32, to be rounded again, to 16 bits.
   static func narrowed(_ v: Lanes<Self>) -> Lanes<Float>
   var widened: Double { get }
   init(rounding value: Double)
+}
+
+/// Rounded to f32, to odd where that is not exact (Boldo and Melquiond 2008): a second rounding, to fewer bits, is then that
+/// of the number itself. A tie of 16 bits that a small loss breaks would otherwise be one again in f32.
+@inline(__always) func oddFloats(_ v: Doubles) -> Doubles {
+  let bits = unsafeBitCast(v, to: SIMD8<UInt64>.self)
+  let lost = (1 &<< 29) &- 1 as UInt64
+  // Adding all ones carries into the last bit kept where any bit is set.
+  let odd = (bits & ~lost) | (((bits & lost) &+ lost) & (lost &+ 1))
+  return unsafeBitCast(odd, to: Doubles.self)
 }
 
 extension Float: Element {
@@ -115,8 +126,11 @@ extension Float: Element {
   ) {
     high += (xentk_doubles(sum) - 0x1p124) + xentk_doubles(rest)  // 2^-48 at most in a chunk: low is not needed
   }
-  @inline(__always) static func difference(_ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair) -> Lanes<Float> {
-    xentk_floats((xentk_doubles(x) - largest) - loss.hi)
+  @inline(__always) static func difference(
+    _ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair, toOdd: Bool
+  ) -> Lanes<Float> {
+    let value = (xentk_doubles(x) - largest) - loss.hi
+    return xentk_floats(toOdd ? oddFloats(value) : value)
   }
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Lanes<Float> {
     xentk_load_floats(p)
@@ -164,7 +178,9 @@ extension Double: Element {
     high = total
     low += lost + rest
   }
-  @inline(__always) static func difference(_ x: Doubles, _ largest: Doubles, _ loss: Pair) -> Doubles {
+  @inline(__always) static func difference(
+    _ x: Doubles, _ largest: Doubles, _ loss: Pair, toOdd: Bool
+  ) -> Doubles {
     let (gap, gapLost) = twoSum(x, -largest)
     let (result, lost) = twoSum(gap, -loss.hi)
     let rest = lost + gapLost - loss.lo
@@ -178,7 +194,7 @@ extension Double: Element {
   @inline(__always) static func rounded(_ v: Doubles) -> Doubles { v }
   @inline(__always) static func from(_ v: Lanes<Float>) -> Doubles { xentk_doubles(v) }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }
-  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { xentk_floats(v) }
+  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { xentk_floats(oddFloats(v)) }
   @inline(__always) var widened: Double { self }
   @inline(__always) init(rounding value: Double) { self = value }
 }

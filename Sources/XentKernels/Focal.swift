@@ -16,7 +16,7 @@ extension Outcome {
     // Where exponents are apart, l and 1 − p are below 2^-900 and equal: what is left of them when they are put
     // together is all that F can show.
     let isTiny = exponent .< 0
-    let scale = powerOfTwo(clamped(exponent, -1000, 0))
+    let scale = powerOfTwo(clamped(exponent, -1000, 0)).replacing(with: 0, where: exponent .< -1000)
     var l = loss
     var rest = others
     l.hi.replace(with: loss.hi * scale, where: isTiny)

@@ -30,7 +30,7 @@ extension RowsKernel {
       let isTiny = outcome.exponent .!= 0
       let loss = Pair(
         outcome.loss.hi.replacing(with: 0, where: isTiny), outcome.loss.lo.replacing(with: 0, where: isTiny))
-      tile.makeLogSoftmax(results.pointee.largest.kept, loss)
+      tile.makeLogSoftmax(results.pointee.largest.kept, loss, toOdd: problem.pointee.log_probs.size == 2)
       var lane = 0
       while lane < count {
         let index = Int(results.pointee.largest.index[lane])

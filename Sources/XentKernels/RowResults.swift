@@ -144,6 +144,6 @@ extension RowsKernel {
     if !rows.isWide { return (x - state.kept) - common.hi }
     return Double.difference(
       Doubles(repeating: x), Doubles(repeating: state.kept),
-      Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo)))[0]
+      Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo)), toOdd: false)[0]
   }
 }

@@ -211,10 +211,10 @@ struct Tile<E: Element> {
   }
 
   /// Makes (x − largest) − loss of every element.
-  @inline(never) func makeLogSoftmax(_ largest: Doubles, _ loss: Pair) {
+  @inline(never) func makeLogSoftmax(_ largest: Doubles, _ loss: Pair, toOdd: Bool) {
     var c = 0
     while c < classes {
-      E.store(E.difference(self[c], largest, loss), x + c &* step)
+      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* step)
       c &+= 1
     }
   }

@@ -160,11 +160,12 @@ extension Source {
       let place = index >= first && index < first &+ count ? index &- first : -1
       if rows.isWide {
         let out = room.assumingMemoryBound(to: Double.self)
-        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), to: out, count)
+        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), to: out, count, toOdd: false)
         if place >= 0 { out[place] = own }
       } else {
         let out = room.assumingMemoryBound(to: Float.self)
-        subtract(largest, loss, from: elements.assumingMemoryBound(to: Float.self), to: out, count)
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Float.self), to: out, count, toOdd: sink.size == 2)
         if place >= 0 { out[place] = Float(own) }
       }
       sink.put(first, count)
@@ -174,11 +175,11 @@ extension Source {
 
 @inline(never) private func subtract<E: Element>(
   _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>,
-  _ count: Int
+  _ count: Int, toOdd: Bool
 ) {
   let largest = Doubles(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   forEachStep(count) { i, n in
-    E.store(E.difference(E.load(x + i, n), largest, loss), out + i, n)
+    E.store(E.difference(E.load(x + i, n), largest, loss, toOdd: toOdd), out + i, n)
   }
 }
