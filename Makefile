@@ -4,6 +4,7 @@
 # make check    the audits alone: exported symbols, instruction sets, header
 # make exhaustive  the f32 exponential over all its inputs
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
+# make bench    every operation beside its peers, with a roofline of the same run; QUICK=1 for two minutes of it
 # make install  PREFIX=/usr/local, DESTDIR=
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
@@ -86,9 +87,18 @@ exhaustive:
 accuracy: all
 	$(PYTHON) -m venv build/accuracy
 	build/accuracy/bin/pip install $(PIP_FLAGS) -r Tests/Accuracy/requirements.txt
-	build/accuracy/bin/pip install $(PIP_FLAGS) --index-url https://download.pytorch.org/whl/cpu torch || \
-	  build/accuracy/bin/pip install $(PIP_FLAGS) torch
+	build/accuracy/bin/pip install $(PIP_FLAGS) -r bindings/python/tests/requirements.txt
 	build/accuracy/bin/python Tests/Accuracy/run --against torch,jax,scipy
+
+build/bench/venv: Tests/Bench/requirements.txt Tests/Bench/requirements-optional.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip install $(PIP_FLAGS) --retries 1 -r Tests/Bench/requirements.txt
+	-$@/bin/pip install $(PIP_FLAGS) --retries 1 -r Tests/Bench/requirements-optional.txt
+	touch $@
+
+# Figures and charts go to build/bench. An hour and more; the first time minutes of fetching as well.
+bench: all build/bench/venv
+	build/bench/venv/bin/python Tests/Bench/run $(if $(QUICK),--quick)
 
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
@@ -106,4 +116,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive accuracy install clean FORCE
+.PHONY: all run test check exhaustive accuracy bench install clean FORCE
