@@ -145,10 +145,8 @@ def make_venv():
             return problem
     print("making build/venv", flush=True)
     log = WORK / "venv.log"
-    for command in (
-        [sys.executable, "-m", "venv", "--clear", VENV],
-        [VENV / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "-r", REQUIREMENTS],
-    ):
+    pip = [VENV / "bin/python", "-m", "pip", "--disable-pip-version-check", "--retries", "1"]
+    for command in ([sys.executable, "-m", "venv", "--clear", VENV], [*pip, "install", "-r", REQUIREMENTS]):
         if run(command, log=log)[0]:
             return f"build/venv could not be made, see {log.relative_to(ROOT)}"
     stamp.write_text(wanted)
