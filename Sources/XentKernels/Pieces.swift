@@ -48,28 +48,13 @@ extension RowsKernel {
     problem.pointee.pieces.unsafelyUnwrapped + piece &* MemoryLayout<xentk_loss>.stride
   }
 
-  /// As the chunks of a row are merged (States.swift).
   private func mergedPieces() -> RowState {
-    let complete = xentk_states(rows.workspace).assumingMemoryBound(to: RowState.self)
-    var depth = 0
-    var number = 0
-    while number < Int(problem.pointee.piece_count) {
-      var state = place(number).load(as: RowState.self)
-      number &+= 1
-      var digits = number
-      while digits & 1 == 0 {
-        depth &-= 1
-        state = complete[depth] + state
-        digits &>>= 1
-      }
-      complete[depth] = state
-      depth &+= 1
+    var tree = Tree<RowState>(rows.workspace)
+    var piece = 0
+    while piece < Int(problem.pointee.piece_count) {
+      tree.add(place(piece).load(as: RowState.self)) { $0 + $1 }
+      piece &+= 1
     }
-    var state = complete[depth &- 1]
-    while depth > 1 {
-      depth &-= 1
-      state = complete[depth &- 1] + state
-    }
-    return state
+    return tree.root { $0 + $1 }
   }
 }

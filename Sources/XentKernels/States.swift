@@ -102,34 +102,52 @@ struct Reading {
     let range = source.rows.range
     let classes = range.end &- range.first
     if classes <= chunk { return state(source.elements(range.first, classes), range.first, classes) }
-    // The subtrees that are complete so far, as in the binary digits of the number of chunks: a chunk that makes a 1 of
-    // a 0 is pushed, one that carries merges what it carries over.
-    let complete = xentk_states(source.rows.workspace).assumingMemoryBound(to: State.self)
-    var depth = 0
-    var number = 0
-    source.forEachChunk { elements, first, count in
-      var all = state(elements, first, count)
-      number &+= 1
-      var digits = number
-      while digits & 1 == 0 || depth == Self.depth {
-        depth &-= 1
-        all = merge(complete[depth], all)
-        digits &>>= 1
-      }
-      complete[depth] = all
-      depth &+= 1
+    var tree = Tree<State>(source.rows.workspace)
+    source.forEachChunk { elements, first, count in tree.add(state(elements, first, count), merge) }
+    return tree.root(merge)
+  }
+
+  @inline(__always) static var depth: Int { Tree<States>.depth }
+}
+
+/// States of a row's parts on their way to one: a binary tree over the parts' numbers.
+struct Tree<State> {
+  /// The subtrees that are complete so far, as in the binary digits of the number of parts: a part that makes a 1 of a 0
+  /// is pushed, one that carries merges what it carries over.
+  private let complete: UnsafeMutablePointer<State>
+  private var filled = 0
+  private var number = 0
+
+  /// Levels, all that fits: enough for 2^21 chunks, 2^32 classes. The tree of a longer row is lopsided, and fixed no
+  /// less.
+  @inline(__always) static var depth: Int { 21 }
+
+  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
+    complete = xentk_states(workspace).assumingMemoryBound(to: State.self)
+  }
+
+  @inline(__always) mutating func add(_ state: State, _ merge: (_ left: State, _ right: State) -> State) {
+    var all = state
+    number &+= 1
+    var digits = number
+    while digits & 1 == 0 || filled == Self.depth {
+      filled &-= 1
+      all = merge(complete[filled], all)
+      digits &>>= 1
     }
-    var all = complete[depth &- 1]
-    while depth > 1 {
-      depth &-= 1
-      all = merge(complete[depth &- 1], all)
+    complete[filled] = all
+    filled &+= 1
+  }
+
+  @inline(__always) func root(_ merge: (_ left: State, _ right: State) -> State) -> State {
+    var left = filled &- 1
+    var all = complete[left]
+    while left > 0 {
+      left &-= 1
+      all = merge(complete[left], all)
     }
     return all
   }
-
-  /// Levels of the tree, all that fits: enough for 2^21 chunks, 2^32 classes. That of a longer row is lopsided, and
-  /// fixed no less.
-  @inline(__always) static var depth: Int { 21 }
 }
 
 extension Stage {
