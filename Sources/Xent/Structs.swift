@@ -5,11 +5,16 @@ import CXentSystem
 import XentCore
 
 extension Call {
-  /// A struct as the caller has it: what it does not have yet is as in `defaults`, what this library does not know has
-  /// to be zero.
-  @inline(never) func read<T>(_ name: StaticString, _ pointer: UnsafePointer<T>, _ defaults: T) throws(Failure) -> T {
-    let given = UnsafeRawPointer(pointer).loadUnaligned(as: Int.self)
-    let known = MemoryLayout<T>.size
+  /// A struct as the caller has it: what it does not have yet is as in `defaults`.
+  func read<T>(_ name: StaticString, _ pointer: UnsafePointer<T>, _ defaults: T) throws(Failure) -> T {
+    filled(defaults, from: pointer, bytes: try checkedSize(name, UnsafeRawPointer(pointer), MemoryLayout<T>.size))
+  }
+
+  /// How many bytes of a struct to take, of the `known` ones; those that this library does not know have to be zero.
+  @inline(never) private func checkedSize(
+    _ name: StaticString, _ pointer: UnsafeRawPointer, _ known: Int
+  ) throws(Failure) -> Int {
+    let given = pointer.loadUnaligned(as: Int.self)
     guard given >= MemoryLayout<Int>.size else {
       throw failure(XENT_ERR_SIZE) { text in
         text.add(name)
@@ -18,7 +23,7 @@ extension Call {
     }
     var byte = known
     while byte < given {
-      guard UnsafeRawPointer(pointer).load(fromByteOffset: byte, as: UInt8.self) == 0 else {
+      guard pointer.load(fromByteOffset: byte, as: UInt8.self) == 0 else {
         throw failure(XENT_ERR_UNSUPPORTED) { text in
           text.add(name)
           text.add(".struct_size", Int64(given), ", and what is beyond ")
@@ -28,11 +33,7 @@ extension Call {
       }
       byte += 1
     }
-    var value = defaults
-    withUnsafeMutableBytes(of: &value) { bytes in
-      bytes.baseAddress.unsafelyUnwrapped.copyMemory(from: pointer, byteCount: min(given, known))
-    }
-    return value
+    return min(given, known)
   }
 
   func options(_ pointer: UnsafePointer<xent_options>?) throws(Failure) -> xent_options {
@@ -48,6 +49,14 @@ extension Call {
     guard let pointer else { throw isNull("outputs") }
     return try read("outputs", pointer, xent_outputs())
   }
+}
+
+/// `defaults` with its first bytes from elsewhere. Out of line and not throwing: a throwing function that ends in a memcpy
+/// jumps there with the error register as it is (swiftlang/swift#90477), which its caller takes for an error.
+@inline(never) private func filled<T>(_ defaults: T, from pointer: UnsafePointer<T>, bytes: Int) -> T {
+  var value = defaults
+  withUnsafeMutableBytes(of: &value) { $0.baseAddress.unsafelyUnwrapped.copyMemory(from: pointer, byteCount: bytes) }
+  return value
 }
 
 /// Which dtypes an argument may have.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# self-test.sh: shows that the checks of symbols.sh and isa.sh can fail. A small library in C that is all right passes;
+# self-test.sh: shows that the checks of symbols.sh, throws.sh and isa.sh can fail. A small library in C that is all right passes;
 # then one thing at a time is made wrong, and exactly the check that is there for it has to say so.
 set -u
 cd "$(dirname "$0")/../.." || exit
@@ -81,6 +81,20 @@ wrong "another symbol version" '' '' "" "" "shared: every symbol has the version
 sed -i 's/XENT_2/XENT_1/' "$work/good.map"
 sed -i '/xent_version(/d' "$work/good.c"
 wrong "a function missing" '' '' "" "" "shared: exported symbols = header|static: global symbols = header"
+
+# ---- throws.sh -----------------------------------------------------------------------------------------------------
+
+# jumps NAME SOURCE WANTED
+jumps() {
+  { echo '#include <string.h>'; echo "$2"; } > "$work/throws.c"
+  $CC -O2 -w -fPIC -shared -fno-builtin "$work/throws.c" -o "$work/throws.so" || exit
+  expect "$1" "$(Tests/Audit/throws.sh "$work/throws.so" | sed -nE '/^not ok/ { s/^not ok - [^:]*: (.*), wanted.*/\1/; p }')" "$3"
+}
+jumps "a throwing function that calls memcpy passes" 'int _s1aYKF(char *a) { memcpy(a, a + 9, *a); return 1; }' ""
+jumps "a function that does not throw may jump to memcpy" \
+  'int _s1aYKF(void) { return 1; } void *_s1bF(char *a) { return memcpy(a, a + 9, *a); }' ""
+jumps "a throwing function that jumps to memcpy" 'void *_s1aYKF(char *a) { return memcpy(a, a + 9, *a); }' "<_s1aYKF>:"
+jumps "no throwing function" 'int k(void) { return 1; }' "no throwing functions found"
 
 # ---- isa.sh --------------------------------------------------------------------------------------------------------
 
