@@ -148,15 +148,17 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
 }
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
-enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656 };
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_TILE = 768, XENTK_STATES = 6656 };
 typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
+  double tile[XENTK_TILE];      /* the sums of a tile's rows, class by class */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }
 XENTK_INLINE double *_Nonnull xentk_strip(xentk_workspace *_Nonnull w, int32_t number) { return w->strip[number]; }
+XENTK_INLINE double *_Nonnull xentk_tile(xentk_workspace *_Nonnull w) { return w->tile; }
 XENTK_INLINE void *_Nonnull xentk_states(xentk_workspace *_Nonnull w) { return w->states; }
 
 /* Works on rows [first, last) and adds their losses to *loss. */
@@ -178,8 +180,10 @@ XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_N
 /* ---- What Swift cannot say in one instruction -------------------------------------------------------------------- */
 
 typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
+typedef int32_t xentk_int16lanes __attribute__((vector_size(64)));
 typedef uint16_t xentk_half8lanes __attribute__((vector_size(16)));
 typedef float xentk_float8lanes __attribute__((vector_size(32)));
+typedef float xentk_float16lanes __attribute__((vector_size(64)));
 typedef double xentk_double8lanes __attribute__((vector_size(64)));
 
 /* Conversions, lane by lane. The standard library's are functions that a large caller does not inline. */
@@ -192,39 +196,62 @@ XENTK_INLINE xentk_float8lanes xentk_floats(xentk_double8lanes v) {
 XENTK_INLINE xentk_int8lanes xentk_widen(xentk_half8lanes v) { return __builtin_convertvector(v, xentk_int8lanes); }
 XENTK_INLINE xentk_half8lanes xentk_narrow(xentk_int8lanes v) { return __builtin_convertvector(v, xentk_half8lanes); }
 
-/* Loads and stores of eight, at any address. */
-XENTK_INLINE xentk_half8lanes xentk_load_halves(const void *_Nonnull p) {
-  xentk_half8lanes v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-XENTK_INLINE xentk_float8lanes xentk_load_floats(const void *_Nonnull p) {
-  xentk_float8lanes v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-XENTK_INLINE xentk_double8lanes xentk_load_doubles(const void *_Nonnull p) {
-  xentk_double8lanes v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-XENTK_INLINE void xentk_store_halves(void *_Nonnull p, xentk_half8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
-XENTK_INLINE void xentk_store_floats(void *_Nonnull p, xentk_float8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
-XENTK_INLINE void xentk_store_doubles(void *_Nonnull p, xentk_double8lanes v) { __builtin_memcpy(p, &v, sizeof v); }
+/* Loads and stores, at any address. */
+#define XENTK_MEMORY(suffix, vector)                                               \
+  XENTK_INLINE vector xentk_load_##suffix(const void *_Nonnull p) {                \
+    vector v;                                                                      \
+    __builtin_memcpy(&v, p, sizeof v);                                             \
+    return v;                                                                      \
+  }                                                                                \
+  XENTK_INLINE void xentk_store_##suffix(void *_Nonnull p, vector v) { __builtin_memcpy(p, &v, sizeof v); }
+XENTK_MEMORY(halves, xentk_half8lanes)
+XENTK_MEMORY(8floats, xentk_float8lanes)
+XENTK_MEMORY(floats, xentk_float16lanes)
+XENTK_MEMORY(doubles, xentk_double8lanes)
+#undef XENTK_MEMORY
 
-/* table[index & 7] in every lane. */
-XENTK_INLINE xentk_int8lanes xentk_lookup(xentk_int8lanes table, xentk_int8lanes index) {
-#if defined(__AVX2__)
-  typedef int v8si __attribute__((vector_size(32)));
-  return (xentk_int8lanes)__builtin_ia32_permvarsi256((v8si)table, (v8si)index);
+/* b where it is greater than a, otherwise a: one instruction, which the compiler does not find in the comparison. */
+XENTK_INLINE xentk_float16lanes xentk_larger(xentk_float16lanes a, xentk_float16lanes b) {
+#if defined(__AVX512F__)
+  typedef float v16sf __attribute__((vector_size(64)));
+  return (xentk_float16lanes)__builtin_ia32_maxps512((v16sf)b, (v16sf)a, 4);
+#elif defined(__AVX2__)
+  typedef float v8sf __attribute__((vector_size(32)));
+  v8sf low = __builtin_ia32_maxps256(__builtin_shufflevector(b, b, 0, 1, 2, 3, 4, 5, 6, 7),
+                                     __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7));
+  v8sf high = __builtin_ia32_maxps256(__builtin_shufflevector(b, b, 8, 9, 10, 11, 12, 13, 14, 15),
+                                      __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
+  return (xentk_float16lanes)__builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 #else
-  xentk_int8lanes result;
-  for (int lane = 0; lane < 8; lane++) result[lane] = table[index[lane] & 7];
+  xentk_int16lanes is_greater = (xentk_int16lanes)(b > a);
+  return (xentk_float16lanes)(((xentk_int16lanes)b & is_greater) | ((xentk_int16lanes)a & ~is_greater));
+#endif
+}
+
+/* A line of memory that will be read soon; any address will do, mapped or not. */
+XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
+
+/* table[index & 7] in every lane; the table stands twice in a row. */
+XENTK_INLINE xentk_int16lanes xentk_lookup(xentk_int16lanes table, xentk_int16lanes index) {
+#if defined(__AVX512F__)
+  typedef int v16si __attribute__((vector_size(64)));
+  return (xentk_int16lanes)__builtin_ia32_permvarsi512((v16si)table, (v16si)index);
+#elif defined(__AVX2__)
+  typedef int v8si __attribute__((vector_size(32)));
+  v8si half = (v8si)__builtin_shufflevector(table, table, 0, 1, 2, 3, 4, 5, 6, 7);
+  v8si low = (v8si)__builtin_shufflevector(index, index, 0, 1, 2, 3, 4, 5, 6, 7);
+  v8si high = (v8si)__builtin_shufflevector(index, index, 8, 9, 10, 11, 12, 13, 14, 15);
+  return (xentk_int16lanes)__builtin_shufflevector(
+      __builtin_ia32_permvarsi256(half, low), __builtin_ia32_permvarsi256(half, high), 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+      11, 12, 13, 14, 15);
+#else
+  xentk_int16lanes result;
+  for (int lane = 0; lane < 16; lane++) result[lane] = table[index[lane] & 7];
   return result;
 #endif
 }
 
-/* to[8·c + r] = from[r·stride + c] for 8 rows r and 8 classes c, and back again. */
+/* to[c·to_stride + r] = from[r·from_stride + c] for 8 rows r and 8 classes c. */
 #define XENTK_TRANSPOSE(name, type, vector)                                                                        \
   XENTK_INLINE void name(const type *_Nonnull from, int64_t from_stride, type *_Nonnull to, int64_t to_stride) {    \
     vector a[8], b[8];                                                                                               \

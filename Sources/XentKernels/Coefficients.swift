@@ -32,7 +32,7 @@ struct Coefficients {
   /// The factors of up to a strip of classes, filled up to whole steps with 0. Those that are masked out have 0.
   @inline(never) func strip(_ first: Int, _ count: Int, withTarget: Bool) -> UnsafePointer<Double> {
     let a = xentk_strip(rows.workspace, 2)
-    let size = wholeSteps(count)
+    let size = Double.wholeSteps(count)
     let problem = rows.problem
     let kind = Int(problem.pointee.target_kind)
     var i = 0

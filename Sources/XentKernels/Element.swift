@@ -1,4 +1,4 @@
-// What a dtype brings: how one exponential is formed from eight elements, and how sums of them leave the registers.
+// What a dtype brings: how one exponential is formed from the elements in the registers, and how sums of them leave these.
 
 import CXent
 import CXentSystem
@@ -18,10 +18,15 @@ struct Window<E: Element> {
 
 /// scale·(major + minor), lane by lane, scale·major exact.
 struct Term<E: Element> {
-  var scale, major, minor: Lanes<E>
+  var scale, major, minor: E.Lanes
 }
 
 protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
+  /// What goes through the registers together: 64 bytes.
+  associatedtype Lanes: SIMD where Lanes.Scalar == Self
+  /// The lanes in f64, so many times eight.
+  static var halves: Int { get }
+
   /// Terms carry this factor (see Float), to be divided out once.
   static var bias: Double { get }
   /// Sums are formed of terms of which the largest has about this exponent, …
@@ -38,33 +43,64 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static var exponentBias: Double { get }
   static var magicStep: Double { get }
 
-  static func term(_ x: Lanes<Self>, _ magic: Lanes<Self>) -> Term<Self>
-  /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement,
-  /// because a comparison of lanes of a generic type is done lane by lane.
-  static func larger(_ a: Lanes<Self>, _ b: Lanes<Self>) -> Lanes<Self>
+  static func term(_ x: Lanes, _ magic: Lanes) -> Term<Self>
+  /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
+  /// the two below, because a comparison of lanes of a generic type is done lane by lane.
+  static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
   /// `v`, but `value` where `x` is `y`.
-  static func replacing(_ v: Lanes<Self>, with value: Self, where x: Lanes<Self>, is y: Lanes<Self>) -> Lanes<Self>
-  static func multiplyAdd(_ a: Lanes<Self>, _ b: Lanes<Self>, _ c: Lanes<Self>) -> Lanes<Self>
-  /// Adds (sum − preload) + rest to high + low.
-  static func flush(_ sum: Lanes<Self>, _ rest: Lanes<Self>, to high: inout Doubles, _ low: inout Doubles)
+  static func replacing(_ v: Lanes, with value: Lanes, where x: Lanes, is y: Lanes) -> Lanes
+  /// `v`, but `value` where `x` is less than `y`.
+  static func replacing(_ v: Lanes, with value: Lanes, where x: Lanes, isLessThan y: Lanes) -> Lanes
+  static func largestLane(_ v: Lanes) -> Self
+  static func multiplyAdd(_ a: Lanes, _ b: Lanes, _ c: Lanes) -> Lanes
+  /// Adds (sum − preload) + rest, an eighth of the lanes' places at a time, to high + low: `half` 0 or 1.
+  static func flush(_ sum: Lanes, _ rest: Lanes, _ half: Int, to high: inout Doubles, _ low: inout Doubles)
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
   /// rounded again, to 16 bits.
-  static func difference(_ x: Lanes<Self>, _ largest: Doubles, _ loss: Pair, toOdd: Bool) -> Lanes<Self>
+  static func difference(_ x: Lanes, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool) -> Lanes
 
-  static func load(_ p: UnsafePointer<Self>) -> Lanes<Self>
+  static func load(_ p: UnsafePointer<Self>) -> Lanes
+  static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
   /// Its number in xent.h.
   static var dtype: Int { get }
   /// to[c·toStride + r] = from[r·stride + c] of 8 by 8.
   static func transpose(_ from: UnsafePointer<Self>, _ stride: Int, _ to: UnsafeMutablePointer<Self>, _ toStride: Int)
-  static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>)
-  static func widened(_ v: Lanes<Self>) -> Doubles
-  static func rounded(_ v: Doubles) -> Lanes<Self>
-  static func from(_ v: Lanes<Float>) -> Lanes<Self>
-  static func from(_ v: Float) -> Self
+  static func widened(_ v: Lanes, _ half: Int) -> Doubles
+  /// Of one half, where there is one.
+  static func rounded(_ v: Halves) -> Lanes
+  /// Eight elements in f64, and back.
+  static func loadEight(_ p: UnsafePointer<Self>) -> Doubles
+  static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Self>)
+  static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Self>)
   /// As f32, to be rounded again, to 16 bits.
-  static func narrowed(_ v: Lanes<Self>) -> Lanes<Float>
+  static func loadNarrowed(_ p: UnsafePointer<Self>) -> SIMD8<Float>
+  static func from(_ v: Float) -> Self
   var widened: Double { get }
   init(rounding value: Double)
+}
+
+/// Lanes in f64: of 16 the first and the last eight, of 8 all and nothing.
+struct Halves {
+  var low, high: Doubles
+
+  @inline(__always) init(_ low: Doubles, _ high: Doubles) {
+    self.low = low
+    self.high = high
+  }
+
+  @inline(__always) init(repeating value: Double) {
+    low = Doubles(repeating: value)
+    high = low
+  }
+}
+
+extension Element {
+  /// Elements that go through the registers together.
+  @inline(__always) static var width: Int { halves &* 8 }
+  /// Elements summed in registers before the lanes go to f64. Part of the result.
+  @inline(__always) static var strip: Int { width &* 8 }
+
+  @inline(__always) static func wholeSteps(_ length: Int) -> Int { (length &+ (width &- 1)) & ~(width &- 1) }
 }
 
 /// Rounded to f32, to odd where that is not exact (Boldo and Melquiond 2008): a second rounding, to fewer bits, is then that
@@ -78,6 +114,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 }
 
 extension Float: Element {
+  typealias Lanes = Floats
+  static var halves: Int { 2 }
   static var dtype: Int { XENT_F32 }
   @inline(__always) static func transpose(
     _ from: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ toStride: Int
@@ -94,58 +132,76 @@ extension Float: Element {
   static var exponentBias: Double { 127 }
   static var magicStep: Double { 8 }
 
-  @inline(__always) static func term(_ x: Lanes<Float>, _ magic: Lanes<Float>) -> Term<Float> {
+  @inline(__always) static func term(_ x: Floats, _ magic: Floats) -> Term<Float> {
     // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
-    let table =
+    let eight =
       (SIMD8<Int32>(
         0x3f8b_3a3e, 0x3f97_d424, 0x3fa5_9202, 0x3fb4_8e45, 0x3fc4_e5be, 0x3fd6_b7da, 0x3fea_26de, 0x3fff_5829)
         &- 0x3f80_0000) &- (SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7) &<< 20)
-    let biased = fma(x, Lanes(repeating: 0x1.715476p3), magic)  // 8 / ln 2
+    let table = SIMD16(lowHalf: eight, highHalf: eight)
+    let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)  // 8 / ln 2
     let n = biased - magic
     // ln2 / 8 in two parts; the first has 21 bits, so that its product with n is exact.
-    let r = fma(n, Lanes(repeating: 0x1.05c610p-32), fma(n, Lanes(repeating: -0x1.62e43p-4), x))
-    let index = unsafeBitCast(biased, to: SIMD8<Int32>.self)
+    let r = fma(n, Floats(repeating: 0x1.05c610p-32), fma(n, Floats(repeating: -0x1.62e43p-4), x))
+    let index = unsafeBitCast(biased, to: SIMD16<Int32>.self)
     let scale = (index &<< 20) &+ xentk_lookup(table, index)
     // exp(r) − 1 by a minimax polynomial, error 2^-29.
-    let bend = fma(fma(Lanes(repeating: 0x1.55483ep-5), r, Lanes(repeating: 0x1.555c78p-3)), r, Lanes(repeating: 0.5))
+    let bend = fma(
+      fma(Floats(repeating: 0x1.55483ep-5), r, Floats(repeating: 0x1.555c78p-3)), r, Floats(repeating: 0.5))
     return Term(
-      scale: unsafeBitCast(scale, to: Lanes<Float>.self), major: Lanes(repeating: 1), minor: fma(r * r, bend, r))
+      scale: unsafeBitCast(scale, to: Floats.self), major: Floats(repeating: 1), minor: fma(r * r, bend, r))
   }
 
-  @inline(__always) static func larger(_ a: Lanes<Float>, _ b: Lanes<Float>) -> Lanes<Float> {
-    a.replacing(with: b, where: a .< b)
+  @inline(__always) static func larger(_ a: Floats, _ b: Floats) -> Floats { xentk_larger(a, b) }
+  @inline(__always) static func replacing(_ v: Floats, with value: Floats, where x: Floats, is y: Floats) -> Floats {
+    v.replacing(with: value, where: x .== y)
   }
   @inline(__always) static func replacing(
-    _ v: Lanes<Float>, with value: Float, where x: Lanes<Float>, is y: Lanes<Float>
-  ) -> Lanes<Float> { v.replacing(with: value, where: x .== y) }
-  @inline(__always) static func multiplyAdd(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
-    fma(a, b, c)
+    _ v: Floats, with value: Floats, where x: Floats, isLessThan y: Floats
+  ) -> Floats { v.replacing(with: value, where: x .< y) }
+  @inline(__always) static func largestLane(_ v: Floats) -> Float {
+    let eight = v.lowHalf.replacing(with: v.highHalf, where: v.lowHalf .< v.highHalf)
+    let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.lowHalf .< eight.highHalf)
+    let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
+    return two[0] < two[1] ? two[1] : two[0]
   }
+  @inline(__always) static func multiplyAdd(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { fma(a, b, c) }
   @inline(__always) static func flush(
-    _ sum: Lanes<Float>, _ rest: Lanes<Float>, to high: inout Doubles, _ low: inout Doubles
+    _ sum: Floats, _ rest: Floats, _ half: Int, to high: inout Doubles, _ low: inout Doubles
   ) {
-    high += (xentk_doubles(sum) - 0x1p124) + xentk_doubles(rest)  // 2^-48 at most in a chunk: low is not needed
+    high += (widened(sum, half) - 0x1p124) + widened(rest, half)  // 2^-48 at most in a chunk: low is not needed
   }
   @inline(__always) static func difference(
-    _ x: Lanes<Float>, _ largest: Doubles, _ loss: Pair, toOdd: Bool
-  ) -> Lanes<Float> {
-    let value = (xentk_doubles(x) - largest) - loss.hi
-    return xentk_floats(toOdd ? oddFloats(value) : value)
+    _ x: Floats, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool
+  ) -> Floats {
+    let low = (widened(x, 0) - largest.low) - loss.low.hi
+    let high = (widened(x, 1) - largest.high) - loss.high.hi
+    return rounded(toOdd ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
   }
-  @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Lanes<Float> {
-    xentk_load_floats(p)
+  @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Floats { xentk_load_floats(p) }
+  @inline(__always) static func store(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
+  @inline(__always) static func widened(_ v: Floats, _ half: Int) -> Doubles {
+    xentk_doubles(half == 0 ? v.lowHalf : v.highHalf)
   }
-  @inline(__always) static func store(_ v: Lanes<Float>, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
-  @inline(__always) static func widened(_ v: Lanes<Float>) -> Doubles { xentk_doubles(v) }
-  @inline(__always) static func rounded(_ v: Doubles) -> Lanes<Float> { xentk_floats(v) }
-  @inline(__always) static func from(_ v: Lanes<Float>) -> Lanes<Float> { v }
+  @inline(__always) static func rounded(_ v: Halves) -> Floats {
+    Floats(lowHalf: xentk_floats(v.low), highHalf: xentk_floats(v.high))
+  }
+  @inline(__always) static func loadEight(_ p: UnsafePointer<Float>) -> Doubles { xentk_doubles(xentk_load_8floats(p)) }
+  @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Float>) {
+    xentk_store_8floats(p, xentk_floats(v))
+  }
+  @inline(__always) static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Float>) {
+    xentk_store_8floats(p, v)
+  }
+  @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Float>) -> SIMD8<Float> { xentk_load_8floats(p) }
   @inline(__always) static func from(_ v: Float) -> Float { v }
-  @inline(__always) static func narrowed(_ v: Lanes<Float>) -> Lanes<Float> { v }
   @inline(__always) var widened: Double { Double(self) }
   @inline(__always) init(rounding value: Double) { self = Float(value) }
 }
 
 extension Double: Element {
+  typealias Lanes = Doubles
+  static var halves: Int { 1 }
   static var dtype: Int { XENT_F64 }
   @inline(__always) static func transpose(
     _ from: UnsafePointer<Double>, _ stride: Int, _ to: UnsafeMutablePointer<Double>, _ toStride: Int
@@ -168,33 +224,43 @@ extension Double: Element {
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
   @inline(__always) static func replacing(
-    _ v: Doubles, with value: Double, where x: Doubles, is y: Doubles
+    _ v: Doubles, with value: Doubles, where x: Doubles, is y: Doubles
   ) -> Doubles { v.replacing(with: value, where: x .== y) }
+  @inline(__always) static func replacing(
+    _ v: Doubles, with value: Doubles, where x: Doubles, isLessThan y: Doubles
+  ) -> Doubles { v.replacing(with: value, where: x .< y) }
+  @inline(__always) static func largestLane(_ v: Doubles) -> Double { largestOf(v) }
   @inline(__always) static func multiplyAdd(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { fma(a, b, c) }
   @inline(__always) static func flush(
-    _ sum: Doubles, _ rest: Doubles, to high: inout Doubles, _ low: inout Doubles
+    _ sum: Doubles, _ rest: Doubles, _ half: Int, to high: inout Doubles, _ low: inout Doubles
   ) {
     let (total, lost) = twoSum(high, sum - 64)
     high = total
     low += lost + rest
   }
   @inline(__always) static func difference(
-    _ x: Doubles, _ largest: Doubles, _ loss: Pair, toOdd: Bool
+    _ x: Doubles, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool
   ) -> Doubles {
-    let (gap, gapLost) = twoSum(x, -largest)
-    let (result, lost) = twoSum(gap, -loss.hi)
-    let rest = lost + gapLost - loss.lo
+    let (gap, gapLost) = twoSum(x, -largest.low)
+    let (result, lost) = twoSum(gap, -loss.low.hi)
+    let rest = lost + gapLost - loss.low.lo
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
-  @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles {
-    xentk_load_doubles(p)
-  }
+  @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
   @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
-  @inline(__always) static func widened(_ v: Doubles) -> Doubles { v }
-  @inline(__always) static func rounded(_ v: Doubles) -> Doubles { v }
-  @inline(__always) static func from(_ v: Lanes<Float>) -> Doubles { xentk_doubles(v) }
+  @inline(__always) static func widened(_ v: Doubles, _ half: Int) -> Doubles { v }
+  @inline(__always) static func rounded(_ v: Halves) -> Doubles { v.low }
+  @inline(__always) static func loadEight(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
+  @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) {
+    xentk_store_doubles(p, v)
+  }
+  @inline(__always) static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Double>) {
+    xentk_store_doubles(p, xentk_doubles(v))
+  }
+  @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Double>) -> SIMD8<Float> {
+    xentk_floats(oddFloats(xentk_load_doubles(p)))
+  }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }
-  @inline(__always) static func narrowed(_ v: Doubles) -> Lanes<Float> { xentk_floats(oddFloats(v)) }
   @inline(__always) var widened: Double { self }
   @inline(__always) init(rounding value: Double) { self = value }
 }

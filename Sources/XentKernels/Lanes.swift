@@ -1,10 +1,10 @@
-// Eight lanes, at every CPU level: the width is part of the result (it fixes the order of the additions), the registers
-// are not. Everything here is inlined; a function that is not would be shared between CPU levels by the linker, and the
-// standard library's own .max(), .sum() and any() are such functions.
+// 64 bytes in the registers at every CPU level, 16 f32 or 8 f64: the width is part of the result (it fixes the order of
+// the additions), the registers that hold it are not. Everything here is inlined; a function that is not would be shared
+// between CPU levels by the linker, and the standard library's own .max(), .sum() and any() are such functions.
 
 import CXentSystem
 
-typealias Lanes<Scalar: SIMDScalar> = SIMD8<Scalar>
+typealias Floats = SIMD16<Float>
 typealias Doubles = SIMD8<Double>
 
 #if XENT_FMA
@@ -12,9 +12,7 @@ typealias Doubles = SIMD8<Double>
   @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
 
   /// a·b + c, rounded once.
-  @inline(__always) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
-    c.addingProduct(a, b)
-  }
+  @inline(__always) func fma(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { c.addingProduct(a, b) }
 #else
   // Without the instruction a lane is a call of libm's fma. Kept out of line: it is too large to repeat.
 
@@ -22,7 +20,11 @@ typealias Doubles = SIMD8<Double>
 
   /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps
   /// all that the second rounding, to f32, needs in order to be right.
-  @inline(never) func fma(_ a: Lanes<Float>, _ b: Lanes<Float>, _ c: Lanes<Float>) -> Lanes<Float> {
+  @inline(never) func fma(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats {
+    Floats(lowHalf: fma(a.lowHalf, b.lowHalf, c.lowHalf), highHalf: fma(a.highHalf, b.highHalf, c.highHalf))
+  }
+
+  @inline(never) private func fma(_ a: SIMD8<Float>, _ b: SIMD8<Float>, _ c: SIMD8<Float>) -> SIMD8<Float> {
     let (sum, lost) = twoSum(xentk_doubles(a) * xentk_doubles(b), xentk_doubles(c))
     // Towards zero, then odd if anything was lost. Comparisons with a NaN are false: infinities and NaN stay as they
     // are.
@@ -36,11 +38,10 @@ typealias Doubles = SIMD8<Double>
   }
 #endif
 
-/// The largest lane.
-@inline(__always) func largestLane<E: Element>(_ v: Lanes<E>) -> E {
-  let four = E.larger(v, Lanes(lowHalf: v.highHalf, highHalf: v.highHalf)).lowHalf
-  let pair = SIMD4(lowHalf: four.highHalf, highHalf: four.highHalf)
-  let two = E.larger(Lanes(lowHalf: four, highHalf: four), Lanes(lowHalf: pair, highHalf: pair))
+/// The largest lane; a NaN is passed over where there is anything else.
+@inline(__always) func largestOf(_ v: Doubles) -> Double {
+  let four = v.lowHalf.replacing(with: v.highHalf, where: v.lowHalf .< v.highHalf)
+  let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
   return two[0] < two[1] ? two[1] : two[0]
 }
 

@@ -1,12 +1,13 @@
 // The sum over a part of a row: chunks of fixed size, so that a chunk's sum depends on that chunk alone; in it strips,
 // the lanes of which leave f32 before rounding could add up. One read of memory: the second pass over a chunk finds it
-// in L1.
+// in L1, and has the next chunk brought there meanwhile.
 
-/// Elements whose sum is formed on its own. Part of the result, like `strip`.
+import CXentSystem
+
+/// Elements whose sum is formed on its own. Part of the result, like `Element.strip`.
 let chunk = 2048
-/// Elements summed in registers before the lanes go to f64.
+/// Classes that kernels which work in f64 throughout take at a time, and eight of them, the lanes.
 let strip = 64
-/// Elements that go through the registers together: the lanes.
 let step = 8
 
 /// Room for one strip, filled up with −inf.
@@ -15,23 +16,27 @@ struct Stage<E: Element> {
 
   @inline(__always) init(elements: UnsafeMutablePointer<E>) { self.elements = elements }
 
-  /// Calls `body` for each strip of `x`, without the element at `hole` (−1: none) and less `anchor`, in whole steps:
-  /// read where it lies if that is possible, otherwise staged. `first` is where it begins in `x`.
-  @inline(__always) func forEachStrip(
+  /// Calls `body` for the strips of `x` in order, without the element at `hole` (−1: none) and less `anchor`, in whole
+  /// steps: as many strips at a time as can be read where they lie, and one by one those that have to be staged.
+  /// `first` is where a run begins in `x`.
+  @inline(__always) func forEachRun(
     of x: UnsafePointer<E>, count: Int, hole: Int, anchor: E,
-    _ body: (_ strip: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
+    _ body: (_ run: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
   ) {
+    let end = anchor != 0 ? 0 : count & (E.width &- 1) == 0 ? count : count &- count % E.strip
     var first = 0
     while first < count {
-      let length = min(strip, count &- first)
-      let hidden = hole >= first && hole < first &+ length
-      if !hidden && length & (step &- 1) == 0 && anchor == 0 {
-        body(x + first, first, length)
+      let holeStrip = hole >= first && hole < count ? hole &- hole % E.strip : count
+      let stop = min(holeStrip, end)
+      if first < stop {
+        body(x + first, first, stop &- first)
+        first = stop
       } else {
-        let staged = stage(x + first, length, hole: hidden ? hole &- first : -1, anchor: anchor)
-        body(staged, first, wholeSteps(length))
+        let length = min(E.strip, count &- first)
+        let staged = stage(x + first, length, hole: holeStrip == first ? hole &- first : -1, anchor: anchor)
+        body(staged, first, E.wholeSteps(length))
+        first &+= E.strip
       }
-      first &+= strip
     }
   }
 
@@ -41,7 +46,7 @@ struct Stage<E: Element> {
       elements[i] = x[i] - anchor
       i &+= 1
     }
-    while i < wholeSteps(length) {
+    while i < E.wholeSteps(length) {
       elements[i] = -.infinity
       i &+= 1
     }
@@ -49,8 +54,6 @@ struct Stage<E: Element> {
     return UnsafePointer(elements)
   }
 }
-
-@inline(__always) func wholeSteps(_ length: Int) -> Int { (length &+ (step &- 1)) & ~(step &- 1) }
 
 /// A run of at most `chunk` elements, without the one at `hole` (−1: all of them).
 struct Part<E: Element> {
@@ -68,53 +71,70 @@ struct Part<E: Element> {
 
   /// The same part, staged once for all if it is a single strip.
   @inline(__always) private var prepared: Part {
-    if count > strip || (hole < 0 && wholeSteps(count) == count) { return self }
-    return Part(stage.stage(x, count, hole: hole, anchor: 0), count: wholeSteps(count), hole: -1, stage: stage)
+    if count > E.strip || (hole < 0 && E.wholeSteps(count) == count) { return self }
+    return Part(stage.stage(x, count, hole: hole, anchor: 0), count: E.wholeSteps(count), hole: -1, stage: stage)
   }
 
-  @inline(__always) private func forEachStrip(
-    less anchor: E = 0, _ body: (_ strip: UnsafePointer<E>, _ count: Int) -> Void
+  @inline(__always) private func forEachRun(
+    less anchor: E = 0, _ body: (_ run: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
   ) {
-    stage.forEachStrip(of: x, count: count, hole: hole, anchor: anchor) { strip, _, count in body(strip, count) }
-  }
-
-  /// The largest of each lane; NaNs are passed over.
-  @inline(never) private static func largest(_ start: UnsafePointer<E>, _ count: Int) -> Lanes<E> {
-    var a = Lanes<E>(repeating: -.infinity)
-    var b = a
-    var i = 0
-    while i &+ step < count {
-      a = E.larger(a, E.load(start + i))
-      b = E.larger(b, E.load(start + (i &+ step)))
-      i &+= 2 &* step
-    }
-    if i < count { a = E.larger(a, E.load(start + i)) }
-    return E.larger(a, b)
+    stage.forEachRun(of: x, count: count, hole: hole, anchor: anchor, body)
   }
 
   /// The largest element, −inf if there is none; NaNs are passed over.
   @inline(__always) private func maximum() -> E {
-    var lanes = Lanes<E>(repeating: -.infinity)
-    forEachStrip { start, count in lanes = E.larger(lanes, Self.largest(start, count)) }
-    return largestLane(lanes)
+    var a = E.Lanes(repeating: -.infinity)
+    var b = a
+    forEachRun { x, _, count in
+      var i = 0
+      while i &+ E.width < count {
+        a = E.larger(a, E.load(x + i))
+        b = E.larger(b, E.load(x + (i &+ E.width)))
+        i &+= 2 &* E.width
+      }
+      if i < count { a = E.larger(a, E.load(x + i)) }
+    }
+    return E.largestLane(E.larger(a, b))
   }
 
   /// The largest element and the first place it stands at; −inf and −1 if nothing is greater than −inf.
   @inline(never) func firstMaximum() -> (value: E, index: Int) {
-    var value = -E.infinity
-    var first = -1
-    var index = 0
-    forEachStrip { start, count in
-      let candidate = largestLane(Self.largest(start, count))
-      if candidate > value {
-        value = candidate
-        first = index
+    // In each lane the largest so far, and the first strip that has it.
+    var best = E.Lanes(repeating: -.infinity)
+    var home = E.Lanes(repeating: -.infinity)
+    forEachRun { x, first, count in
+      var i = 0
+      while i < count {
+        let end = min(i &+ E.strip, count)
+        let number = E.Lanes(repeating: E(rounding: -Double((first &+ i) / E.strip)))
+        var largest = E.Lanes(repeating: -.infinity)
+        while i < end {
+          largest = E.larger(largest, E.load(x + i))
+          i &+= E.width
+        }
+        home = E.replacing(home, with: number, where: best, isLessThan: largest)
+        best = E.larger(best, largest)
       }
-      index &+= strip
     }
-    if first < 0 { return (value, -1) }
-    while x[first] != value { first &+= 1 }
-    return (value, first)
+    let value = E.largestLane(best)
+    if !(value > -.infinity) { return (value, -1) }
+    let none = E.Lanes(repeating: -.infinity)
+    let lanes = E.Lanes(repeating: value)
+    let number = E.largestLane(E.replacing(none, with: home, where: best, is: lanes))
+    let first = Int(-number.widened) &* E.strip
+    // The first step of the strip that has it, and the first place in that.
+    var at = none
+    let end = min(first &+ E.strip, count)
+    var i = first
+    while i &+ E.width <= end {
+      let place = E.Lanes(repeating: E(rounding: -Double(i)))
+      at = E.larger(at, E.replacing(none, with: place, where: E.load(x + i), is: lanes))
+      i &+= E.width
+    }
+    let found = E.largestLane(at)
+    if found > -.infinity { i = Int(-found.widened) }
+    while x[i] != value { i &+= 1 }
+    return (value, i)
   }
 
   /// Σ exp(x) over the part.
@@ -131,27 +151,32 @@ struct Part<E: Element> {
   }
 
   @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
-    let magic = Lanes(repeating: window.magic)
-    let lowest = Lanes(repeating: window.lowest)
-    var high = Doubles()
-    var low = Doubles()
-    forEachStrip(less: anchor) { start, count in
-      var sum = Lanes<E>(repeating: E.preload)
-      var rest = Lanes<E>()
+    let magic = E.Lanes(repeating: window.magic)
+    let lowest = E.Lanes(repeating: window.lowest)
+    var high = Halves(repeating: 0)
+    var low = Halves(repeating: 0)
+    forEachRun(less: anchor) { x, _, count in
       var i = 0
       while i < count {
-        let term = E.term(E.larger(E.load(start + i), lowest), magic)  // a NaN stays
-        // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.
-        let major = term.scale * term.major
-        let next = sum + major
-        let lost = major - (next - sum)
-        rest += E.multiplyAdd(term.scale, term.minor, lost)
-        sum = next
-        i &+= step
+        let end = min(i &+ E.strip, count)
+        var sum = E.Lanes(repeating: E.preload)
+        var rest = E.Lanes(repeating: 0)
+        while i < end {
+          xentk_prefetch(x + (i &+ chunk))
+          let term = E.term(E.larger(E.load(x + i), lowest), magic)  // a NaN stays
+          // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.
+          let major = term.scale * term.major
+          let next = sum + major
+          let lost = major - (next - sum)
+          rest += E.multiplyAdd(term.scale, term.minor, lost)
+          sum = next
+          i &+= E.width
+        }
+        E.flush(sum, rest, 0, to: &high.low, &low.low)
+        if E.halves == 2 { E.flush(sum, rest, 1, to: &high.high, &low.high) }
       }
-      E.flush(sum, rest, to: &high, &low)
     }
-    return reduced(high, low)
+    return E.halves == 2 ? reduced(high, low) : reduced(high.low, low.low)
   }
 
   @inline(never) private var containsNaN: Bool {
@@ -162,6 +187,12 @@ struct Part<E: Element> {
     }
     return false
   }
+}
+
+@inline(__always) func reduced(_ high: Halves, _ low: Halves) -> (hi: Double, lo: Double) {
+  let (sum, lost) = twoSum(high.low, high.high)
+  // What infinite terms have lost is NaN.
+  return reduced(sum, low.low + low.high + lost.replacing(with: 0, where: lost .!= lost))
 }
 
 /// The lanes of high + low added up by a fixed tree, as hi + lo.

@@ -178,10 +178,20 @@ extension Rows {
       forEachStep(count) { i, n in Double.store(Double.load(p + i, n), x + i) }
     } else {
       let p = elements.assumingMemoryBound(to: Float.self) + first
-      forEachStep(count) { i, n in Double.store(xentk_doubles(Float.load(p + i, n)), x + i) }
+      forEachStep(count) { i, n in
+        if n == step {
+          Double.store(Float.loadEight(p + i), x + i)
+        } else {
+          var k = i
+          while k < count {
+            x[k] = Double(p[k])
+            k &+= 1
+          }
+        }
+      }
     }
     var i = count
-    while i < wholeSteps(count) {
+    while i < Double.wholeSteps(count) {
       x[i] = -.infinity
       i &+= 1
     }

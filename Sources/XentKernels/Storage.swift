@@ -62,29 +62,29 @@ extension xentk_array {
   case XENT_F64: return p.loadUnaligned(as: Double.self)
   case XENT_U8: return Double(p.loadUnaligned(as: UInt8.self))
   default:
-    let bits = Lanes<UInt16>(repeating: p.loadUnaligned(as: UInt16.self))
+    let bits = SIMD8<UInt16>(repeating: p.loadUnaligned(as: UInt16.self))
     return Double((Int(dtype) == XENT_F16 ? fromHalf(bits) : fromBrain(bits))[0])
   }
 }
 
 /// Eight bfloat16, exactly.
-@inline(__always) func fromBrain(_ v: SIMD8<UInt16>) -> Lanes<Float> {
-  unsafeBitCast(xentk_widen(v) &<< 16, to: Lanes<Float>.self)
+@inline(__always) func fromBrain(_ v: SIMD8<UInt16>) -> SIMD8<Float> {
+  unsafeBitCast(xentk_widen(v) &<< 16, to: SIMD8<Float>.self)
 }
 
 /// Eight half-precision numbers, exactly: moved to f32's place their exponents are 112 too small, and so are those of
 /// subnormals, which the multiplication makes normal.
-@inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> Lanes<Float> {
+@inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> SIMD8<Float> {
   let wide = xentk_widen(v)
   let magnitude = (wide & 0x7FFF) &<< 13
-  let value = unsafeBitCast(magnitude, to: Lanes<Float>.self) * 0x1p112
+  let value = unsafeBitCast(magnitude, to: SIMD8<Float>.self) * 0x1p112
   var bits = unsafeBitCast(value, to: SIMD8<Int32>.self)
   bits.replace(with: magnitude | 0x7F80_0000, where: value .>= 0x1p16)  // infinities and NaN
-  return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: Lanes<Float>.self)
+  return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: SIMD8<Float>.self)
 }
 
 /// Eight bfloat16, rounded to nearest, ties to even.
-@inline(__always) func toBrain(_ v: Lanes<Float>) -> SIMD8<UInt16> {
+@inline(__always) func toBrain(_ v: SIMD8<Float>) -> SIMD8<UInt16> {
   let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
   var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
   rounded.replace(with: (bits &>> 16) | 0x40, where: v .!= v)
@@ -92,10 +92,10 @@ extension xentk_array {
 }
 
 /// Eight half-precision numbers, rounded to nearest, ties to even.
-@inline(__always) func toHalf(_ v: Lanes<Float>) -> SIMD8<UInt16> {
+@inline(__always) func toHalf(_ v: SIMD8<Float>) -> SIMD8<UInt16> {
   let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
   let magnitude = bits & 0x7FFF_FFFF
-  let size = unsafeBitCast(magnitude, to: Lanes<Float>.self)
+  let size = unsafeBitCast(magnitude, to: SIMD8<Float>.self)
   var result = (magnitude &+ 0xFFF &+ ((magnitude &>> 13) & 1) &- (112 &<< 23)) &>> 13
   // Below 2^-14 the addition rounds to a multiple of 2^-24, which is what a subnormal counts.
   let counted = unsafeBitCast(size + 0.5, to: SIMD8<Int32>.self)
@@ -114,10 +114,10 @@ extension Element {
     if stride == 1 && Int(dtype) != XENT_U8 {
       while i &+ step <= count {
         switch Int(dtype) {
-        case XENT_F32: store(from(xentk_load_floats(p + 4 &* i)), out + i)
-        case XENT_F64: store(rounded(xentk_load_doubles(p + 8 &* i)), out + i)
-        case XENT_F16: store(from(fromHalf(xentk_load_halves(p + 2 &* i))), out + i)
-        default: store(from(fromBrain(xentk_load_halves(p + 2 &* i))), out + i)
+        case XENT_F32: storeEight(xentk_load_8floats(p + 4 &* i), out + i)
+        case XENT_F64: storeEight(xentk_load_doubles(p + 8 &* i), out + i)
+        case XENT_F16: storeEight(fromHalf(xentk_load_halves(p + 2 &* i)), out + i)
+        default: storeEight(fromBrain(xentk_load_halves(p + 2 &* i)), out + i)
         }
         i &+= step
       }
@@ -159,7 +159,7 @@ extension Element {
       let p = p.assumingMemoryBound(to: UInt16.self)
       while i < count {
         let n = min(step, count &- i)
-        let v = narrowed(load(source + i, n))
+        let v = n == step ? loadNarrowed(source + i) : loadNarrowed(source + i, n)
         let bits = isHalf ? toHalf(v) : toBrain(v)
         if n == step && stride == 1 {
           xentk_store_halves(p + i, bits)
@@ -173,5 +173,16 @@ extension Element {
         i &+= n
       }
     }
+  }
+
+  /// The first `count` of eight; the others are 0.
+  @inline(never) private static func loadNarrowed(_ p: UnsafePointer<Self>, _ count: Int) -> SIMD8<Float> {
+    var v = Doubles()
+    var i = 0
+    while i < count {
+      v[i] = p[i].widened
+      i &+= 1
+    }
+    return xentk_floats(oddFloats(v))
   }
 }

@@ -3,17 +3,17 @@
 import CXentSystem
 
 extension Element {
-  /// `count` (up to 8) elements; the other lanes are 0.
-  @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes<Self> {
-    count == step ? load(p) : loadFew(p, count)
+  /// `count` (up to all) lanes; the others are 0.
+  @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
+    count == width ? load(p) : loadFew(p, count)
   }
 
-  @inline(__always) static func store(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
-    if count == step { store(v, p) } else { storeFew(v, p, count) }
+  @inline(__always) static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
+    if count == width { store(v, p) } else { storeFew(v, p, count) }
   }
 
-  @inline(never) private static func loadFew(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes<Self> {
-    var v = Lanes<Self>()
+  @inline(never) private static func loadFew(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
+    var v = Lanes(repeating: 0)
     var i = 0
     while i < count {
       v[i] = p[i]
@@ -22,7 +22,7 @@ extension Element {
     return v
   }
 
-  @inline(never) private static func storeFew(_ v: Lanes<Self>, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
+  @inline(never) private static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
     var i = 0
     while i < count {
       p[i] = v[i]
@@ -31,20 +31,20 @@ extension Element {
   }
 }
 
-/// Calls `body` for 8 elements at a time, and once for what remains. The count is a literal in the loop: a load or
-/// store of fewer is a call, around which nothing stays in the registers.
-@inline(__always) func forEachStep(_ count: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
+/// Calls `body` for `width` elements at a time, and once for what remains. The count is that very number in the loop: a
+/// load or store of fewer is a call, around which nothing stays in the registers.
+@inline(__always) func forEachStep(_ count: Int, _ width: Int = step, _ body: (_ first: Int, _ count: Int) -> Void) {
   var i = 0
-  while i &+ step <= count {
-    body(i, step)
-    i &+= step
+  while i &+ width <= count {
+    body(i, width)
+    i &+= width
   }
   if i < count { body(i, count &- i) }
 }
 
 @inline(__always) func spread<E: Element>(_ value: E, over out: UnsafeMutablePointer<E>, _ count: Int) {
-  let lanes = Lanes(repeating: value)
-  forEachStep(count) { i, n in E.store(lanes, out + i, n) }
+  let lanes = E.Lanes(repeating: value)
+  forEachStep(count, E.width) { i, n in E.store(lanes, out + i, n) }
 }
 
 /// Writes factor·exp(x) / total.
@@ -82,21 +82,21 @@ struct Writer<E: Element> {
     let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
     let hi = E(rounding: quotient.hi * unit)
     let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
-    stage.forEachStrip(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { source, first, _ in
-      Self.write(source, to: out + first, min(strip, count &- first), Window(shift: shift), hi, lo)
+    stage.forEachRun(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { source, first, n in
+      Self.write(source, to: out + first, min(n, count &- first), Window(shift: shift), hi, lo)
     }
   }
 
-  /// Scalars in, because eight lanes as an argument come in halves and stay so.
+  /// Scalars in, because lanes as an argument come in parts and stay so.
   @inline(never) private static func write(
     _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
   ) {
-    let magic = Lanes(repeating: window.magic)
-    let lowest = Lanes(repeating: window.lowest)
-    let kh = Lanes(repeating: hi)
-    let kl = Lanes(repeating: lo)
-    let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
-    forEachStep(count) { i, n in
+    let magic = E.Lanes(repeating: window.magic)
+    let lowest = E.Lanes(repeating: window.lowest)
+    let kh = E.Lanes(repeating: hi)
+    let kl = E.Lanes(repeating: lo)
+    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    forEachStep(count, E.width) { i, n in
       // `x` is staged in whole steps where `count` is not.
       let term = E.term(E.larger(E.load(x + i), lowest), magic)
       let major = term.scale * term.major
@@ -177,9 +177,9 @@ extension Source {
   _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>,
   _ count: Int, toOdd: Bool
 ) {
-  let largest = Doubles(repeating: largest)
+  let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
-  forEachStep(count) { i, n in
-    E.store(E.difference(E.load(x + i, n), largest, loss, toOdd: toOdd), out + i, n)
+  forEachStep(count, E.width) { i, n in
+    E.store(E.difference(E.load(x + i, n), largest, (loss, loss), toOdd: toOdd), out + i, n)
   }
 }
