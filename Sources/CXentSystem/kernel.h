@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Always inlined: out of line a function would have one name at every CPU level. */
 #define XENTK_INLINE static inline __attribute__((always_inline))
@@ -76,13 +77,45 @@ typedef struct xentk_problem {
   xentk_array grad, probs, log_probs;
   xentk_array row_loss, lse, entropy, max_logit, target_log_prob, row_z_loss, argmax, target_rank;
   xentk_array top_indices, top_log_probs, gathered;
+
+  /* The door's alone: XENTK_SCALARS outputs of one element, in a row with the others; what texts call the function, and
+   * whether it is a plain one, where some arrays have shorter names. */
+  xentk_array loss, correct, rows_counted, loss_sum, weight_sum;
+  const char *_Nullable function;
+  int32_t is_plain;
 } xentk_problem;
 
-enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14 };
+enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14, XENTK_SCALARS = 5 };
 XENTK_INLINE xentk_array *_Nonnull xentk_inputs(xentk_problem *_Nonnull p) { return &p->input; }
 XENTK_INLINE xentk_array *_Nonnull xentk_outputs(xentk_problem *_Nonnull p) { return &p->grad; }
-_Static_assert(offsetof(xentk_problem, gather) - offsetof(xentk_problem, input) == 9 * sizeof(xentk_array), "in a row");
-_Static_assert(offsetof(xentk_problem, gathered) - offsetof(xentk_problem, grad) == 13 * sizeof(xentk_array), "in a row");
+#define XENTK_IN_A_ROW(first, last, count)                                                     \
+  _Static_assert(offsetof(xentk_problem, last) - offsetof(xentk_problem, first) ==             \
+                     ((count) - 1) * sizeof(xentk_array), "in a row")
+XENTK_IN_A_ROW(input, gather, XENTK_INPUTS);
+XENTK_IN_A_ROW(grad, gathered, XENTK_OUTPUTS);
+XENTK_IN_A_ROW(grad, weight_sum, XENTK_OUTPUTS + XENTK_SCALARS);
+#undef XENTK_IN_A_ROW
+
+/* Bit k: arrays[k] is given. */
+XENTK_INLINE uint32_t xentk_given(const xentk_array *_Nonnull arrays, int32_t count) {
+  uint32_t given = 0;
+  for (int32_t k = 0; k < count; k++) given |= (uint32_t)(arrays[k].data != NULL) << k;
+  return given;
+}
+
+/* Room for a problem. A union, because Swift clears a struct field by field. */
+typedef union xentk_room {
+  xentk_problem problem;
+} xentk_room;
+
+XENTK_INLINE xentk_room xentk_any(void) {
+  xentk_room room;
+  return room;
+}
+XENTK_INLINE xentk_problem *_Nonnull xentk_clear(xentk_room *_Nonnull room) {
+  memset(room, 0, sizeof *room);
+  return &room->problem;
+}
 
 /* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^1100 + (tiny_hi + tiny_lo)·2^-1100. What is
  * 2^900 and more, or less than 2^-900, goes apart, so that a sum may leave the format where its mean does not. */
@@ -103,17 +136,32 @@ XENTK_INLINE void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double val
   *hi = sum;
 }
 
-/* value·2^exponent with one rounding; exponent whole. */
+/* value·2^exponent with one rounding; exponent whole. Where 2^exponent is a normal number it is a multiplication. */
 XENTK_INLINE double xentk_scale(double value, double exponent) {
+  if (exponent >= -1022 && exponent <= 1023) {
+    uint64_t bits = (uint64_t)((int64_t)exponent + 1023) << 52;
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return value * power;
+  }
   return scalbn(value, exponent < -9999 ? -9999 : exponent > 9999 ? 9999 : (int)exponent);
 }
 
 /* value as a mantissa in [½, 1) and the exponent that goes with it; value finite and not 0. */
 XENTK_INLINE double xentk_mantissa(double value, double *_Nonnull exponent) {
-  int e;
-  double mantissa = frexp(value, &e);
-  *exponent = e;
-  return mantissa;
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint64_t biased = bits >> 52 & 0x7FF;
+  if (biased == 0) { /* subnormal */
+    int e;
+    double mantissa = frexp(value, &e);
+    *exponent = e;
+    return mantissa;
+  }
+  *exponent = (double)((int64_t)biased - 1022);
+  bits = (bits & 0x800FFFFFFFFFFFFF) | 0x3FE0000000000000;
+  memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 /* Adds (value + low)·2^exponent; value about 1, or any number with exponent 0. */
