@@ -99,6 +99,7 @@ XENTK_IN_A_ROW(grad, weight_sum, XENTK_OUTPUTS + XENTK_SCALARS);
 /* Bit k: arrays[k] is given. */
 XENTK_INLINE uint32_t xentk_given(const xentk_array *_Nonnull arrays, int32_t count) {
   uint32_t given = 0;
+#pragma clang loop unroll(full)
   for (int32_t k = 0; k < count; k++) given |= (uint32_t)(arrays[k].data != NULL) << k;
   return given;
 }
@@ -196,16 +197,18 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
 }
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
-enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656 };
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2240 };
 typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged */
+  char results[XENTK_RESULTS];  /* of a batch of rows */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }
 XENTK_INLINE double *_Nonnull xentk_strip(xentk_workspace *_Nonnull w, int32_t number) { return w->strip[number]; }
 XENTK_INLINE void *_Nonnull xentk_states(xentk_workspace *_Nonnull w) { return w->states; }
+XENTK_INLINE void *_Nonnull xentk_results(xentk_workspace *_Nonnull w) { return w->results; }
 
 /* Works on rows [first, last) and adds their losses to *loss. */
 typedef void (*xentk_kernel)(const xentk_problem *_Nonnull problem, int64_t first, int64_t last,

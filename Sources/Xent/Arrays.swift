@@ -4,7 +4,7 @@ import CXent
 import CXentSystem
 import XentCore
 
-@inline(never) func size(of dtype: Int32) -> Int32 {
+func size(of dtype: Int32) -> Int32 {
   switch Int(dtype) {
   case XENT_F64, XENT_I64, XENT_U64: 8
   case XENT_F32, XENT_I32, XENT_U32: 4

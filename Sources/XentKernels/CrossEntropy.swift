@@ -4,7 +4,7 @@
 import CXent
 import CXentSystem
 
-/// What a batch of rows has come to: eight rows, a lane each.
+/// What a batch of rows has come to: eight rows, a lane each. Of a state or an outcome that is not wanted nothing is set.
 struct Results {
   var total = Batch(), target = Batch(), largest = Batch()
   var targetOutcome = Outcome.nothing, largestOutcome = Outcome.nothing
@@ -71,25 +71,24 @@ struct RowsKernel {
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
     let hasMatrix = problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
     let size = hasTop ? 1 : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : Doubles.scalarCount
+    let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     forEachBatch(first, last, size: size) { start, count in
-      var results = Results()
-      withUnsafeMutablePointer(to: &results) { results in
-        read(start, count, results)
-        conclude(count, results)
-        var lane = 0
-        while lane < count {
-          let row = rows.position(start &+ lane)
-          finish(row, lane, results, loss)
-          if hasMatrix && !results.pointee.isTiled { write(row, lane, results) }
-          lane &+= 1
-        }
-        if Self.hasTiles && hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
+      read(start, count, results)
+      conclude(count, results)
+      var lane = 0
+      while lane < count {
+        let row = rows.position(start &+ lane)
+        finish(row, lane, results, loss)
+        if hasMatrix && !results.pointee.isTiled { write(row, lane, results) }
+        lane &+= 1
       }
+      if Self.hasTiles && hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
     }
   }
 
-  /// Up to so many classes rows are worked on eight at a time.
+  /// Up to so many classes, and from so many rows on, rows are worked on eight at a time.
   @inline(__always) private static var shortest: Int { 256 }
+  @inline(__always) private static var fewest: Int { 4 }
 
   /// At the baseline it is not worth the code.
   @inline(__always) private static var hasTiles: Bool {
@@ -103,6 +102,9 @@ struct RowsKernel {
   /// The states of the rows. Rows that nobody asks for are not read.
   @inline(never) func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
     var needed = SIMD8<Int64>()
+    results.pointee.targets = SIMD8(repeating: -1)
+    results.pointee.counts = SIMD8()
+    results.pointee.isTiled = false
     var lane = 0
     while lane < count {
       let (counts, target) = rows.target(rows.position(start &+ lane))
@@ -111,7 +113,10 @@ struct RowsKernel {
       needed[lane] = counts || isForAll ? 1 : 0
       lane &+= 1
     }
-    if Self.hasTiles && isShort {
+    if wanted.total { results.pointee.total = Batch() }
+    if wanted.target { results.pointee.target = Batch() }
+    if wanted.largest { results.pointee.largest = Batch() }
+    if Self.hasTiles && isShort && count >= Self.fewest {
       let isDone =
         rows.isWide
         ? readTile(Tile<Double>(rows), start, needed, results) : readTile(Tile<Float>(rows), start, needed, results)
@@ -196,8 +201,9 @@ struct RowsKernel {
   }
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
-    if wanted.target { results.pointee.targetOutcome = results.pointee.target.outcome(count) }
-    if wanted.largest { results.pointee.largestOutcome = results.pointee.largest.outcome(count) }
+    let others = isFocal || problem.pointee.grad.isGiven
+    if wanted.target { results.pointee.target.conclude(count, others: others, in: &results.pointee.targetOutcome) }
+    if wanted.largest { results.pointee.largest.conclude(count, others: others, in: &results.pointee.largestOutcome) }
     if isFocal && wanted.target {
       results.pointee.focal = results.pointee.targetOutcome.focal(
         gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)

@@ -19,9 +19,9 @@ extension RowsKernel {
     let z = problem.pointee.z_loss
     let smoothing = problem.pointee.label_smoothing
     if target >= 0 && smoothing == 0 && z == 0 && !isFocal {
-      let outcome = results.pointee.targetOutcome
-      let value = (outcome.loss.hi[lane], outcome.loss.lo[lane])
-      return rows.record(row, value, weight: rows.weight(target), exponent: outcome.exponent[lane], in: loss)
+      let value = (results.pointee.targetOutcome.loss.hi[lane], results.pointee.targetOutcome.loss.lo[lane])
+      let exponent = results.pointee.targetOutcome.exponent[lane]
+      return rows.record(row, value, weight: rows.weight(target), exponent: exponent, in: loss)
     }
     var sum = (hi: 0.0, lo: 0.0)
     if target >= 0 {
