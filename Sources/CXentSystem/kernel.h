@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Always inlined: out of line a function would have one name at every CPU level. */
 #define XENTK_INLINE static inline __attribute__((always_inline))
@@ -76,13 +77,46 @@ typedef struct xentk_problem {
   xentk_array grad, probs, log_probs;
   xentk_array row_loss, lse, entropy, max_logit, target_log_prob, row_z_loss, argmax, target_rank;
   xentk_array top_indices, top_log_probs, gathered;
+
+  /* The door's alone: XENTK_SCALARS outputs of one element, in a row with the others; what texts call the function, and
+   * whether it is a plain one, where some arrays have shorter names. */
+  xentk_array loss, correct, rows_counted, loss_sum, weight_sum;
+  const char *_Nullable function;
+  int32_t is_plain;
 } xentk_problem;
 
-enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14 };
+enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14, XENTK_SCALARS = 5 };
 XENTK_INLINE xentk_array *_Nonnull xentk_inputs(xentk_problem *_Nonnull p) { return &p->input; }
 XENTK_INLINE xentk_array *_Nonnull xentk_outputs(xentk_problem *_Nonnull p) { return &p->grad; }
-_Static_assert(offsetof(xentk_problem, gather) - offsetof(xentk_problem, input) == 9 * sizeof(xentk_array), "in a row");
-_Static_assert(offsetof(xentk_problem, gathered) - offsetof(xentk_problem, grad) == 13 * sizeof(xentk_array), "in a row");
+#define XENTK_IN_A_ROW(first, last, count)                                                     \
+  _Static_assert(offsetof(xentk_problem, last) - offsetof(xentk_problem, first) ==             \
+                     ((count) - 1) * sizeof(xentk_array), "in a row")
+XENTK_IN_A_ROW(input, gather, XENTK_INPUTS);
+XENTK_IN_A_ROW(grad, gathered, XENTK_OUTPUTS);
+XENTK_IN_A_ROW(grad, weight_sum, XENTK_OUTPUTS + XENTK_SCALARS);
+#undef XENTK_IN_A_ROW
+
+/* Bit k: arrays[k] is given. */
+XENTK_INLINE uint32_t xentk_given(const xentk_array *_Nonnull arrays, int32_t count) {
+  uint32_t given = 0;
+#pragma clang loop unroll(full)
+  for (int32_t k = 0; k < count; k++) given |= (uint32_t)(arrays[k].data != NULL) << k;
+  return given;
+}
+
+/* Room for a problem. A union, because Swift clears a struct field by field. */
+typedef union xentk_room {
+  xentk_problem problem;
+} xentk_room;
+
+XENTK_INLINE xentk_room xentk_any(void) {
+  xentk_room room;
+  return room;
+}
+XENTK_INLINE xentk_problem *_Nonnull xentk_clear(xentk_room *_Nonnull room) {
+  memset(room, 0, sizeof *room);
+  return &room->problem;
+}
 
 /* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^1100 + (tiny_hi + tiny_lo)·2^-1100. What is
  * 2^900 and more, or less than 2^-900, goes apart, so that a sum may leave the format where its mean does not. */
@@ -103,17 +137,32 @@ XENTK_INLINE void xentk_add(double *_Nonnull hi, double *_Nonnull lo, double val
   *hi = sum;
 }
 
-/* value·2^exponent with one rounding; exponent whole. */
+/* value·2^exponent with one rounding; exponent whole. Where 2^exponent is a normal number it is a multiplication. */
 XENTK_INLINE double xentk_scale(double value, double exponent) {
+  if (exponent >= -1022 && exponent <= 1023) {
+    uint64_t bits = (uint64_t)((int64_t)exponent + 1023) << 52;
+    double power;
+    memcpy(&power, &bits, sizeof power);
+    return value * power;
+  }
   return scalbn(value, exponent < -9999 ? -9999 : exponent > 9999 ? 9999 : (int)exponent);
 }
 
 /* value as a mantissa in [½, 1) and the exponent that goes with it; value finite and not 0. */
 XENTK_INLINE double xentk_mantissa(double value, double *_Nonnull exponent) {
-  int e;
-  double mantissa = frexp(value, &e);
-  *exponent = e;
-  return mantissa;
+  uint64_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  uint64_t biased = bits >> 52 & 0x7FF;
+  if (biased == 0) { /* subnormal */
+    int e;
+    double mantissa = frexp(value, &e);
+    *exponent = e;
+    return mantissa;
+  }
+  *exponent = (double)((int64_t)biased - 1022);
+  bits = (bits & 0x800FFFFFFFFFFFFF) | 0x3FE0000000000000;
+  memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 /* Adds (value + low)·2^exponent; value about 1, or any number with exponent 0. */
@@ -148,18 +197,18 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
 }
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
-enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_TILE = 768, XENTK_STATES = 6656 };
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2240 };
 typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
-  double tile[XENTK_TILE];      /* the sums of a tile's rows, class by class */
-  char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged */
+  char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged; the sums of a tile */
+  char results[2 * XENTK_RESULTS]; /* of a batch of rows, eight and eight */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }
 XENTK_INLINE double *_Nonnull xentk_strip(xentk_workspace *_Nonnull w, int32_t number) { return w->strip[number]; }
-XENTK_INLINE double *_Nonnull xentk_tile(xentk_workspace *_Nonnull w) { return w->tile; }
 XENTK_INLINE void *_Nonnull xentk_states(xentk_workspace *_Nonnull w) { return w->states; }
+XENTK_INLINE void *_Nonnull xentk_results(xentk_workspace *_Nonnull w) { return w->results; }
 
 /* Works on rows [first, last) and adds their losses to *loss. */
 typedef void (*xentk_kernel)(const xentk_problem *_Nonnull problem, int64_t first, int64_t last,

@@ -4,7 +4,7 @@ import CXent
 import CXentSystem
 import XentCore
 
-@inline(never) func size(of dtype: Int32) -> Int32 {
+func size(of dtype: Int32) -> Int32 {
   switch Int(dtype) {
   case XENT_F64, XENT_I64, XENT_U64: 8
   case XENT_F32, XENT_I32, XENT_U32: 4
@@ -29,11 +29,11 @@ struct Layout {
 extension Call {
   /// Sets (rows, classes), not negative, of arrays that fit in the address space. `perRow`: there are arrays of one
   /// element a row or a class, which have to fit even where there are no classes.
-  @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
+  @_optimize(speed) @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
     try notNegative("rows", rows)
     try notNegative("classes", classes)
     let (elements, overflow) = rows.multipliedReportingOverflow(by: classes)
-    guard !overflow, elements <= Int64.max / Int64(size(of: Int32(dtype))) else {
+    guard !overflow, !elements.multipliedReportingOverflow(by: Int64(size(of: Int32(dtype)))).overflow else {
       throw failure(XENT_ERR_SIZE) { text in
         text.add("rows * classes (")
         text.add(rows)
@@ -58,21 +58,20 @@ extension Call {
     guard size <= Int64.max / 8 else { throw failure(XENT_ERR_SIZE) { $0.add(name, size, ", too large") } }
   }
 
-  /// A contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
-  @inline(never) func array(
-    _ name: StaticString, _ start: UnsafeRawPointer?, _ dtype: Int, _ layout: Layout, mayBeNull: Bool = false
-  ) throws(Failure) -> xentk_array {
+  /// Sets a contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
+  @_optimize(speed) @inline(never) func set(
+    _ array: UnsafeMutablePointer<xentk_array>, _ name: StaticString, _ start: Pointer?, _ dtype: Int, _ layout: Layout,
+    mayBeNull: Bool = false
+  ) throws(Failure) {
     let classes = layout.hasClasses ? problem.pointee.classes : 1
     let count = layout.hasRows ? problem.pointee.rows * classes : classes
     guard start != nil || count == 0 || mayBeNull else { throw isNull(name) }
-    var array = xentk_array()
-    array.data = UnsafeMutableRawPointer(mutating: start)
-    array.dtype = Int32(dtype)
-    array.size = size(of: array.dtype)
-    array.classes = classes
-    array.outer_stride = layout.hasRows ? classes : 0
-    array.class_stride = layout.hasClasses ? 1 : 0
-    return array
+    array.pointee.data = UnsafeMutableRawPointer(mutating: start)
+    array.pointee.dtype = Int32(dtype)
+    array.pointee.size = size(of: Int32(dtype))
+    array.pointee.classes = classes
+    array.pointee.outer_stride = layout.hasRows ? classes : 0
+    array.pointee.class_stride = layout.hasClasses ? 1 : 0
   }
 
   func isNull(_ name: StaticString) -> Failure {
@@ -83,42 +82,33 @@ extension Call {
   }
 
   /// No output overlaps another array, except in place: exactly the same elements, where that may be.
-  @inline(never) func checkOverlaps(_ scalars: Scalars? = nil) throws(Failure) {
+  @_optimize(speed) @inline(never) func checkOverlaps() throws(Failure) {
     let inputs = xentk_inputs(problem)
     let outputs = xentk_outputs(problem)
-    for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil {
-      let output = Extent(outputName(o), outputs[o], problem)
-      for i in 0..<Int(XENTK_INPUTS) where inputs[i].data != nil {
+    let given = Numbers(xentk_given(inputs, Int32(XENTK_INPUTS)))
+    let wanted = Numbers(xentk_given(outputs, Int32(XENTK_OUTPUTS + XENTK_SCALARS)))
+    for o in wanted {
+      let output = extent(ofOutput: o)
+      for i in given {
         if mayBeInPlace(o, i) && Self.isSame(outputs[o], inputs[i]) { continue }
-        try apart(output, Extent(inputName(i), inputs[i], problem))
+        if output.touches(Extent(inputs[i], problem)) { throw overlap(outputName(o), inputName(i)) }
       }
-      for other in 0..<o where outputs[other].data != nil {
-        try apart(output, Extent(outputName(other), outputs[other], problem))
+      for other in wanted.below(o) where output.touches(extent(ofOutput: other)) {
+        throw overlap(outputName(o), outputName(other))
       }
-    }
-    guard let scalars else { return }
-    for s in 0..<Scalars.count {
-      let scalar = scalars[s]
-      guard scalar.low < scalar.high else { continue }
-      for i in 0..<Int(XENTK_INPUTS) where inputs[i].data != nil {
-        try apart(scalar, Extent(inputName(i), inputs[i], problem))
-      }
-      for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil {
-        try apart(scalar, Extent(outputName(o), outputs[o], problem))
-      }
-      for other in 0..<s { try apart(scalar, scalars[other]) }
     }
   }
 
-  @inline(never) private func apart(_ output: Extent, _ other: Extent) throws(Failure) {
-    if output.touches(other) { throw overlap(output, other) }
+  private func extent(ofOutput o: Int) -> Extent {
+    let array = xentk_outputs(problem)[o]
+    return o < Int(XENTK_OUTPUTS) ? Extent(array, problem) : Extent(array, 1, 1, 1)
   }
 
-  @inline(never) private func overlap(_ output: Extent, _ other: Extent) -> Failure {
+  @inline(never) private func overlap(_ output: StaticString, _ other: StaticString) -> Failure {
     failure(XENT_ERR_OVERLAP) { text in
-      text.add(output.name)
+      text.add(output)
       text.add(" overlaps ")
-      text.add(other.name)
+      text.add(other)
     }
   }
 
@@ -167,73 +157,68 @@ extension Call {
     case 10: "target_rank"
     case 11: "top_indices"
     case 12: "top_log_probs"
-    default: "gathered"
+    case 13: "gathered"
+    case 14: "loss"
+    case 15: "correct"
+    case 16: "rows_counted"
+    case 17: "loss_sum"
+    default: "weight_sum"
     }
   }
 }
 
-/// The outputs of one element.
-struct Scalars {
-  var loss, correct, rowsCounted, lossSum, weightSum: Extent
+/// A set of small numbers, in order.
+private struct Numbers: Sequence, IteratorProtocol {
+  private var bits: UInt32
 
-  static var count: Int { 5 }
+  init(_ bits: UInt32) { self.bits = bits }
 
-  subscript(_ i: Int) -> Extent {
-    switch i {
-    case 0: loss
-    case 1: correct
-    case 2: rowsCounted
-    case 3: lossSum
-    default: weightSum
-    }
+  func below(_ number: Int) -> Numbers { Numbers(bits & (1 << UInt32(number) - 1)) }
+
+  mutating func next() -> Int? {
+    if bits == 0 { return nil }
+    defer { bits &= bits &- 1 }
+    return bits.trailingZeroBitCount
   }
 }
 
 /// The memory from an array's first byte to its last.
 struct Extent {
-  let name: StaticString
-  let low, high: UInt
+  private let low, high: UInt
   /// Bytes from one outer index to the next, and from the first to the last byte of one of them.
   private let period, width: UInt
 
-  init(_ name: StaticString, _ array: xentk_array, _ problem: UnsafePointer<xentk_problem>) {
-    let outer = problem.pointee.inner == 0 ? 0 : problem.pointee.rows / problem.pointee.inner
-    self.init(name, array, outer, array.classes, problem.pointee.inner)
+  init(_ array: xentk_array, _ problem: UnsafePointer<xentk_problem>) {
+    let inner = problem.pointee.inner
+    let outer = inner == 1 ? problem.pointee.rows : inner == 0 ? 0 : problem.pointee.rows / inner
+    self.init(array, outer, array.classes, inner)
   }
 
-  @inline(never) init(_ name: StaticString, _ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
-    self.name = name
+  @_optimize(speed) @inline(never) init(_ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
     guard let data = array.data, outer > 0, classes > 0, inner > 0 else {
       (low, high, period, width) = (0, 0, 0, 0)
       return
     }
+    // Nothing here overflows: the sizes have been checked.
+    let size = Int64(array.size)
     var below: Int64 = 0
-    var above = Int64(array.size)
-    var across = Int64(array.size)
-    func reach(_ count: Int64, _ stride: Int64) -> Int64 {
-      let bytes = (count - 1) * stride * Int64(array.size)
-      if bytes < 0 { below += bytes } else { above += bytes }
-      return bytes.magnitude > 0 ? Int64(bytes.magnitude) : 0
+    var above = size
+    func reach(_ count: Int64, _ stride: Int64) -> UInt {
+      let bytes = (count &- 1) &* stride &* size
+      if bytes < 0 { below &+= bytes } else { above &+= bytes }
+      return UInt(bytes.magnitude)
     }
-    across += reach(classes, array.class_stride) + reach(inner, array.inner_stride)
+    width = UInt(bitPattern: Int(size)) &+ reach(classes, array.class_stride) &+ reach(inner, array.inner_stride)
     _ = reach(outer, array.outer_stride)
     let start = UInt(bitPattern: data)
     low = start &+ UInt(bitPattern: Int(below))
     high = start &+ UInt(bitPattern: Int(above))
-    period = UInt(array.outer_stride.magnitude) &* UInt(array.size)
-    width = UInt(across)
-  }
-
-  init(_ name: StaticString, _ data: UnsafeRawPointer?, bytes: Int) {
-    self.name = name
-    low = data == nil ? 0 : UInt(bitPattern: data)
-    high = data == nil ? 0 : low + UInt(bytes)
-    (period, width) = (0, 0)
+    period = UInt(array.outer_stride.magnitude) &* UInt(bitPattern: Int(size))
   }
 
   /// Whether the two may have a byte in common. Two column slices of one wider array do not: with one period, and each
   /// narrower than it, they lie side by side in every row.
-  @inline(never) func touches(_ other: Extent) -> Bool {
+  @_optimize(speed) @inline(never) func touches(_ other: Extent) -> Bool {
     guard low < high, other.low < other.high, low < other.high, other.low < high else { return false }
     guard period > 0, period == other.period, width < period, other.width < period else { return true }
     let offset = (other.low % period + period - low % period) % period

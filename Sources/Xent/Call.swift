@@ -8,18 +8,15 @@ import XentRuntime
 
 /// One call of an exported function: what it is called and what it has been given.
 struct Call {
-  let function: StaticString
-  /// Of a plain function: some arrays have shorter names there.
-  let isPlain: Bool
   /// In one place from the first check to the last kernel: it is large.
   let problem: UnsafeMutablePointer<xentk_problem>
 
   fileprivate init(
     _ function: StaticString, isPlain: Bool, _ operation: Int, _ problem: UnsafeMutablePointer<xentk_problem>
   ) {
-    self.function = function
-    self.isPlain = isPlain
     self.problem = problem
+    problem.pointee.function = function.cString
+    problem.pointee.is_plain = isPlain ? 1 : 0
     problem.pointee.operation = xentk_operation(operation)
     problem.pointee.inner = 1
     problem.pointee.ignore_index = Int64(XENT_IGNORE_INDEX)
@@ -28,8 +25,10 @@ struct Call {
   }
 
   func failure(_ status: Int, _ compose: (inout Detail) -> Void) -> Failure {
-    Failure(status, in: function, compose)
+    Failure(status, in: problem.pointee.function.unsafelyUnwrapped, compose)
   }
+
+  private var isPlain: Bool { problem.pointee.is_plain != 0 }
 
   // ---- What the function calls the arrays that have different names in different functions ----
 
@@ -56,7 +55,7 @@ struct Call {
   var real: Int { isF64 ? XENT_F64 : XENT_F32 }
   var outer: Int64 { problem.pointee.inner == 0 ? 0 : problem.pointee.rows / problem.pointee.inner }
 
-  @inline(never) func run() -> xentk_loss {
+  @_optimize(speed) @inline(never) func run() -> xentk_loss {
     let isScaled = problem.pointee.temperature != 1 || problem.pointee.softcap != 0
     let hasRows = Int(problem.pointee.operation) != XENTK_BINARY && Int(problem.pointee.operation) != XENTK_SOFTMAX_GRAD
     if problem.pointee.classes == 0 && !hasRows { return xentk_loss() }  // there may be INT64_MAX rows of nothing
@@ -70,9 +69,9 @@ struct Call {
   _ function: StaticString, _ operation: Int, isPlain: Bool = false, _ error: UnsafeMutablePointer<xent_error>? = nil,
   _ body: (Call) throws(Failure) -> Void
 ) -> xent_status {
-  var problem = xentk_problem()
-  return withUnsafeMutablePointer(to: &problem) { problem in
-    let call = Call(function, isPlain: isPlain, operation, problem)
+  var room = xentk_any()
+  return withUnsafeMutablePointer(to: &room) { room in
+    let call = Call(function, isPlain: isPlain, operation, xentk_clear(room))
     return status(error) { () throws(Failure) in try body(call) }
   }
 }

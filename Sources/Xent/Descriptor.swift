@@ -236,12 +236,12 @@ extension Call {
   /// Counts the rows, runs, and stores what there is one of.
   @inline(never) func finish(_ options: xent_options, _ o: xent_outputs, _ column: Column) throws(Failure) {
     let one = Sizes(outer: 1, classes: 1, inner: 1)
-    let loss = try tensor("loss", o.loss, .real, one, isOutput: true)?.array.data
-    try checkOverlaps(
-      Scalars(
-        loss: Extent("loss", loss, bytes: isF64 ? 8 : 4), correct: Extent("correct", o.correct, bytes: 8),
-        rowsCounted: Extent("rows_counted", o.rows_counted, bytes: 8),
-        lossSum: Extent("loss_sum", o.loss_sum, bytes: 8), weightSum: Extent("weight_sum", o.weight_sum, bytes: 8)))
+    if let loss = try tensor("loss", o.loss, .real, one, isOutput: true) { problem.pointee.loss = loss.array }
+    problem.pointee.correct = scalar(o.correct)
+    problem.pointee.rows_counted = scalar(o.rows_counted)
+    problem.pointee.loss_sum = scalar(o.loss_sum)
+    problem.pointee.weight_sum = scalar(o.weight_sum)
+    try checkOverlaps()
     try checkGather()
     problem.pointee.live_classes = Double(liveClasses())
     var counted = Counted()
@@ -261,11 +261,20 @@ extension Call {
       Int(options.reduction) == XENT_REDUCTION_MEAN || Int(options.reduction) == XENT_REDUCTION_MEAN_ROWS
     let isEmpty = counted.rows == 0 || (column == .binary && problem.pointee.classes == 0)
     let reduced = isMean && isEmpty ? (options.empty_mean == 0 ? Double.nan : 0) : total.reduced(problem)
-    store(reduced, loss, real)
+    store(reduced, problem.pointee.loss.data, real)
     let elements = column == .binary ? counted.rows * problem.pointee.classes : counted.rows
     o.loss_sum?.pointee = total.sum
     o.weight_sum?.pointee = column == .binary ? Double(elements) : counted.weight.sum
     o.rows_counted?.pointee = elements
     o.correct?.pointee = total.correct
+  }
+
+  /// An int64 or a double of the caller's.
+  private func scalar(_ place: UnsafeMutableRawPointer?) -> xentk_array {
+    var array = xentk_array()
+    array.data = place
+    array.size = 8
+    array.classes = 1
+    return array
   }
 }

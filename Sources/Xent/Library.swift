@@ -36,7 +36,7 @@ public func xent_status_string(_ status: xent_status) -> UnsafePointer<CChar> {
 @implementation @_cdecl("xent_set_num_threads")
 public func xent_set_num_threads(_ num_threads: Int32) -> xent_status {
   status { () throws(Failure) in
-    let function: StaticString = "xent_set_num_threads"
+    let function = ("xent_set_num_threads" as StaticString).cString
     let number = Int64(num_threads)
     guard number >= 0, number <= Threads.limit else {
       throw Failure(XENT_ERR_OPTION, in: function) { text in
@@ -57,8 +57,3 @@ public func xent_set_num_threads(_ num_threads: Int32) -> xent_status {
 
 @implementation @_cdecl("xent_get_num_threads")
 public func xent_get_num_threads() -> Int32 { Int32(Threads.current) }
-
-extension StaticString {
-  /// A literal ends with a zero byte.
-  fileprivate var cString: UnsafePointer<CChar> { UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
-}

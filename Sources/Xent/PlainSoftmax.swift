@@ -6,64 +6,56 @@ import XentCore
 public func xent_softmax_f32(
   _ logits: UnsafePointer<Float>?, _ rows: Int64, _ classes: Int64, _ probs: UnsafeMutablePointer<Float>?
 ) -> xent_status {
-  plainRows("xent_softmax_f32", XENT_F32, logits, rows, classes, "probs", Pointer(probs)) { $0.probs = $1 }
+  plainRows("xent_softmax_f32", XENT_F32, logits, rows, classes, isLog: false, Pointer(probs))
 }
 
 @implementation @_cdecl("xent_softmax_f64")
 public func xent_softmax_f64(
   _ logits: UnsafePointer<Double>?, _ rows: Int64, _ classes: Int64, _ probs: UnsafeMutablePointer<Double>?
 ) -> xent_status {
-  plainRows("xent_softmax_f64", XENT_F64, logits, rows, classes, "probs", Pointer(probs)) { $0.probs = $1 }
+  plainRows("xent_softmax_f64", XENT_F64, logits, rows, classes, isLog: false, Pointer(probs))
 }
 
 @implementation @_cdecl("xent_softmax_f16")
 public func xent_softmax_f16(
   _ logits: UnsafePointer<UInt16>?, _ rows: Int64, _ classes: Int64, _ probs: UnsafeMutablePointer<UInt16>?
 ) -> xent_status {
-  plainRows("xent_softmax_f16", XENT_F16, logits, rows, classes, "probs", Pointer(probs)) { $0.probs = $1 }
+  plainRows("xent_softmax_f16", XENT_F16, logits, rows, classes, isLog: false, Pointer(probs))
 }
 
 @implementation @_cdecl("xent_softmax_bf16")
 public func xent_softmax_bf16(
   _ logits: UnsafePointer<UInt16>?, _ rows: Int64, _ classes: Int64, _ probs: UnsafeMutablePointer<UInt16>?
 ) -> xent_status {
-  plainRows("xent_softmax_bf16", XENT_BF16, logits, rows, classes, "probs", Pointer(probs)) { $0.probs = $1 }
+  plainRows("xent_softmax_bf16", XENT_BF16, logits, rows, classes, isLog: false, Pointer(probs))
 }
 
 @implementation @_cdecl("xent_log_softmax_f32")
 public func xent_log_softmax_f32(
   _ logits: UnsafePointer<Float>?, _ rows: Int64, _ classes: Int64, _ log_probs: UnsafeMutablePointer<Float>?
 ) -> xent_status {
-  plainRows("xent_log_softmax_f32", XENT_F32, logits, rows, classes, "log_probs", Pointer(log_probs)) {
-    $0.log_probs = $1
-  }
+  plainRows("xent_log_softmax_f32", XENT_F32, logits, rows, classes, isLog: true, Pointer(log_probs))
 }
 
 @implementation @_cdecl("xent_log_softmax_f64")
 public func xent_log_softmax_f64(
   _ logits: UnsafePointer<Double>?, _ rows: Int64, _ classes: Int64, _ log_probs: UnsafeMutablePointer<Double>?
 ) -> xent_status {
-  plainRows("xent_log_softmax_f64", XENT_F64, logits, rows, classes, "log_probs", Pointer(log_probs)) {
-    $0.log_probs = $1
-  }
+  plainRows("xent_log_softmax_f64", XENT_F64, logits, rows, classes, isLog: true, Pointer(log_probs))
 }
 
 @implementation @_cdecl("xent_log_softmax_f16")
 public func xent_log_softmax_f16(
   _ logits: UnsafePointer<UInt16>?, _ rows: Int64, _ classes: Int64, _ log_probs: UnsafeMutablePointer<UInt16>?
 ) -> xent_status {
-  plainRows("xent_log_softmax_f16", XENT_F16, logits, rows, classes, "log_probs", Pointer(log_probs)) {
-    $0.log_probs = $1
-  }
+  plainRows("xent_log_softmax_f16", XENT_F16, logits, rows, classes, isLog: true, Pointer(log_probs))
 }
 
 @implementation @_cdecl("xent_log_softmax_bf16")
 public func xent_log_softmax_bf16(
   _ logits: UnsafePointer<UInt16>?, _ rows: Int64, _ classes: Int64, _ log_probs: UnsafeMutablePointer<UInt16>?
 ) -> xent_status {
-  plainRows("xent_log_softmax_bf16", XENT_BF16, logits, rows, classes, "log_probs", Pointer(log_probs)) {
-    $0.log_probs = $1
-  }
+  plainRows("xent_log_softmax_bf16", XENT_BF16, logits, rows, classes, isLog: true, Pointer(log_probs))
 }
 
 @implementation @_cdecl("xent_logsumexp_f32")

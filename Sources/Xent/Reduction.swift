@@ -49,6 +49,9 @@ extension xentk_loss {
 
   /// The sum of the losses, divided by the problem's divisor.
   func reduced(_ problem: UnsafePointer<xentk_problem>) -> Double {
+    if problem.pointee.divisor_hi == 1 && problem.pointee.divisor_lo == 0 && problem.pointee.divisor_exponent == 0 {
+      return sum
+    }
     let (high, low, exponent) = leading
     guard high.isFinite, problem.pointee.divisor_hi.isFinite, problem.pointee.divisor_hi != 0 else {
       return high / problem.pointee.divisor_hi

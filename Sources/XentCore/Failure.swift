@@ -9,7 +9,7 @@ public struct Failure: Error {
   public var value: Int64 = 0
 
   /// Composes the thread's text: the function's name and what is wrong.
-  public init(_ status: Int, in function: StaticString, _ compose: (inout Detail) -> Void) {
+  public init(_ status: Int, in function: UnsafePointer<CChar>, _ compose: (inout Detail) -> Void) {
     self.status = xent_status(status)
     var detail = Detail()
     detail.add(function)
@@ -22,6 +22,11 @@ public struct Failure: Error {
 @implementation @_cdecl("xents_text")
 public func xents_text() -> UnsafeMutablePointer<CChar> { xents_text_storage() }
 
+extension StaticString {
+  /// A literal ends with a zero byte.
+  public var cString: UnsafePointer<CChar> { UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
+}
+
 /// The text of the calling thread's last error, as it is written. What does not fit is cut off.
 public struct Detail {
   private let text = xents_text()
@@ -29,6 +34,14 @@ public struct Detail {
 
   /// The calling thread's text, "" before its first error.
   public static var last: UnsafePointer<CChar> { UnsafePointer(xents_text()) }
+
+  public mutating func add(_ words: UnsafePointer<CChar>) {
+    var i = 0
+    while words[i] != 0 {
+      add(byte: UInt8(bitPattern: words[i]))
+      i += 1
+    }
+  }
 
   public mutating func add(_ words: StaticString) {
     for i in 0..<words.utf8CodeUnitCount { add(byte: words.utf8Start[i]) }

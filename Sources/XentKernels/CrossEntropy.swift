@@ -4,7 +4,7 @@
 import CXent
 import CXentSystem
 
-/// What a batch of rows has come to: eight rows, a lane each.
+/// What a batch of rows has come to: eight rows, a lane each. Of a state or an outcome that is not wanted nothing is set.
 struct Results {
   var total = Batch(), target = Batch(), largest = Batch()
   var targetOutcome = Outcome.nothing, largestOutcome = Outcome.nothing
@@ -13,8 +13,6 @@ struct Results {
   var targets = SIMD8<Int64>(repeating: -1)
   /// 1 where the row counts.
   var counts = SIMD8<Int64>()
-  /// Whether the rows are in the tile.
-  var isTiled = false
 }
 
 /// One kernel call.
@@ -70,26 +68,34 @@ struct RowsKernel {
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
     let hasMatrix = problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
-    let size = hasTop ? 1 : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : Doubles.scalarCount
+    let size =
+      hasTop ? 1
+      : Self.hasTiles && isShort ? (rows.isWide ? Double.width : Float.width)
+      : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
+    let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     forEachBatch(first, last, size: size) { start, count in
-      var results = Results()
-      withUnsafeMutablePointer(to: &results) { results in
-        read(start, count, results)
-        conclude(count, results)
+      let isTiled = read(start, count, results)
+      var done = 0
+      while done < count {
+        let group = results + done / step
+        let n = min(step, count &- done)
+        conclude(n, group)
         var lane = 0
-        while lane < count {
-          let row = rows.position(start &+ lane)
-          finish(row, lane, results, loss)
-          if hasMatrix && !results.pointee.isTiled { write(row, lane, results) }
+        while lane < n {
+          let row = rows.position(start &+ done &+ lane)
+          finish(row, lane, group, loss)
+          if hasMatrix && !isTiled { write(row, lane, group) }
           lane &+= 1
         }
-        if Self.hasTiles && hasMatrix && results.pointee.isTiled { writeTiled(start, count, results) }
+        done &+= n
       }
+      if Self.hasTiles && hasMatrix && isTiled { writeTiled(start, count, results) }
     }
   }
 
-  /// Up to so many classes rows are worked on eight at a time.
+  /// Up to so many classes, and from so many rows on, rows are worked on eight at a time.
   @inline(__always) private static var shortest: Int { 256 }
+  @inline(__always) private static var fewest: Int { 4 }
 
   /// At the baseline it is not worth the code.
   @inline(__always) private static var hasTiles: Bool {
@@ -100,48 +106,68 @@ struct RowsKernel {
     #endif
   }
 
-  /// The states of the rows. Rows that nobody asks for are not read.
-  @inline(never) func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
-    var needed = SIMD8<Int64>()
-    var lane = 0
-    while lane < count {
-      let (counts, target) = rows.target(rows.position(start &+ lane))
-      results.pointee.targets[lane] = Int64(target)
-      results.pointee.counts[lane] = counts ? 1 : 0
-      needed[lane] = counts || isForAll ? 1 : 0
-      lane &+= 1
-    }
-    if Self.hasTiles && isShort {
+  /// The states of the rows, eight to a group of results; whether they are in the tile. Rows that nobody asks for are not
+  /// read.
+  @inline(never) func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) -> Bool {
+    var needed = Both(SIMD8<Int64>(), SIMD8<Int64>())
+    needed.low = readTargets(start, min(count, step), results)
+    if count > step { needed.high = readTargets(start &+ step, count &- step, results + 1) }
+    if Self.hasTiles && isShort && count >= Self.fewest {
       let isDone =
         rows.isWide
         ? readTile(Tile<Double>(rows), start, needed, results) : readTile(Tile<Float>(rows), start, needed, results)
-      if isDone { return }
+      if isDone { return true }
     }
-    lane = 0
+    var lane = 0
     while lane < count {
-      if needed[lane] != 0 { readRow(rows.position(start &+ lane), lane, results) }
+      let isNeeded = lane < step ? needed.low[lane] : needed.high[lane &- step]
+      if isNeeded != 0 { readRow(rows.position(start &+ lane), lane & (step &- 1), results + lane / step) }
       lane &+= 1
     }
+    return false
+  }
+
+  /// Sets a group's targets, and which rows count; gives those whose logits have to be looked at.
+  @inline(__always) private func readTargets(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> SIMD8<Int64> {
+    let (counts, targets) = rows.targets(start, count)
+    results.pointee.targets = targets
+    results.pointee.counts = counts
+    if wanted.total { results.pointee.total = Batch() }
+    if wanted.target { results.pointee.target = Batch() }
+    if wanted.largest { results.pointee.largest = Batch() }
+    if !isForAll { return counts }
+    var all = SIMD8<Int64>()
+    var lane = 0
+    while lane < count {
+      all[lane] = 1
+      lane &+= 1
+    }
+    return all
   }
 
   /// `read` of a tile; false where there is a row that has to be looked at on its own.
   @inline(__always) func readTile<E: Element>(
-    _ tile: Tile<E>, _ start: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
+    _ tile: Tile<E>, _ start: Int, _ needed: Both<SIMD8<Int64>>, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
     tile.read(rows, problem.pointee.input, start, needed: needed)
     if wanted.total {
-      guard let batch = tile.states(keeping: SIMD8(repeating: -1)) else { return false }
-      results.pointee.total = batch
+      let none = SIMD8<Int64>(repeating: -1)
+      guard let batches = tile.states(keeping: Both(none, none)) else { return false }
+      results.pointee.total = batches.low
+      if E.halves == 2 { results[1].total = batches.high }
     }
     if wanted.target {
-      guard let batch = tile.states(keeping: results.pointee.targets) else { return false }
-      results.pointee.target = batch
+      guard let batches = tile.states(keeping: Both(results.pointee.targets, results[1].targets)) else { return false }
+      results.pointee.target = batches.low
+      if E.halves == 2 { results[1].target = batches.high }
     }
     if wanted.largest {
-      guard let batch = tile.statesOfLargest() else { return false }
-      results.pointee.largest = batch
+      guard let batches = tile.statesOfLargest() else { return false }
+      results.pointee.largest = batches.low
+      if E.halves == 2 { results[1].largest = batches.high }
     }
-    results.pointee.isTiled = true
     return true
   }
 
@@ -196,8 +222,9 @@ struct RowsKernel {
   }
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
-    if wanted.target { results.pointee.targetOutcome = results.pointee.target.outcome(count) }
-    if wanted.largest { results.pointee.largestOutcome = results.pointee.largest.outcome(count) }
+    let others = isFocal || problem.pointee.grad.isGiven
+    if wanted.target { results.pointee.target.conclude(count, others: others, in: &results.pointee.targetOutcome) }
+    if wanted.largest { results.pointee.largest.conclude(count, others: others, in: &results.pointee.largestOutcome) }
     if isFocal && wanted.target {
       results.pointee.focal = results.pointee.targetOutcome.focal(
         gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)

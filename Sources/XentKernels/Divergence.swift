@@ -197,8 +197,10 @@ private struct DivergenceRow {
       }
       lane &+= 1
     }
-    let studentOutcome = students.outcome(count)
-    let teacherOutcome = teachers.outcome(count)
+    var studentOutcome = Outcome.nothing
+    var teacherOutcome = Outcome.nothing
+    students.conclude(count, others: false, in: &studentOutcome)
+    teachers.conclude(count, others: false, in: &teacherOutcome)
     lane = 0
     while lane < count {
       let row = rows.position(start &+ lane)

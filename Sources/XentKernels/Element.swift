@@ -57,7 +57,7 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func flush(_ sum: Lanes, _ rest: Lanes, _ half: Int, to high: inout Doubles, _ low: inout Doubles)
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
   /// rounded again, to 16 bits.
-  static func difference(_ x: Lanes, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool) -> Lanes
+  static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) -> Lanes
 
   static func load(_ p: UnsafePointer<Self>) -> Lanes
   static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
@@ -79,15 +79,20 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   init(rounding value: Double)
 }
 
-/// Lanes in f64: of 16 the first and the last eight, of 8 all and nothing.
-struct Halves {
-  var low, high: Doubles
+/// What there is of the first eight and of the last eight of 16; of eight there is nothing in `high`.
+struct Both<Value> {
+  var low, high: Value
 
-  @inline(__always) init(_ low: Doubles, _ high: Doubles) {
+  @inline(__always) init(_ low: Value, _ high: Value) {
     self.low = low
     self.high = high
   }
+}
 
+/// Lanes in f64.
+typealias Halves = Both<Doubles>
+
+extension Both where Value == Doubles {
   @inline(__always) init(repeating value: Double) {
     low = Doubles(repeating: value)
     high = low
@@ -99,6 +104,9 @@ extension Element {
   @inline(__always) static var width: Int { halves &* 8 }
   /// Elements summed in registers before the lanes go to f64. Part of the result.
   @inline(__always) static var strip: Int { width &* 8 }
+
+  /// Whether sums in f64 have a low part: those of f32 lose nothing that matters.
+  @inline(__always) static var hasLow: Bool { halves == 1 }
 
   @inline(__always) static func wholeSteps(_ length: Int) -> Int { (length &+ (width &- 1)) & ~(width &- 1) }
 }
@@ -172,7 +180,7 @@ extension Float: Element {
     high += (widened(sum, half) - 0x1p124) + widened(rest, half)  // 2^-48 at most in a chunk: low is not needed
   }
   @inline(__always) static func difference(
-    _ x: Floats, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool
+    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
   ) -> Floats {
     let low = (widened(x, 0) - largest.low) - loss.low.hi
     let high = (widened(x, 1) - largest.high) - loss.high.hi
@@ -239,7 +247,7 @@ extension Double: Element {
     low += lost + rest
   }
   @inline(__always) static func difference(
-    _ x: Doubles, _ largest: Halves, _ loss: (low: Pair, high: Pair), toOdd: Bool
+    _ x: Doubles, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
   ) -> Doubles {
     let (gap, gapLost) = twoSum(x, -largest.low)
     let (result, lost) = twoSum(gap, -loss.low.hi)

@@ -49,6 +49,12 @@ struct Outcome {
     return exponent == 0 ? (loss.hi[lane], loss.lo[lane]) : (scaled(loss.hi[lane], exponent), 0)
   }
 
+  /// −log p(kept) as the others' distance from it has to be added to: one with an exponent of its own is nothing then.
+  @inline(__always) var ordinaryLoss: Pair {
+    let isTiny = exponent .!= 0
+    return Pair(loss.hi.replacing(with: 0, where: isTiny), loss.lo.replacing(with: 0, where: isTiny))
+  }
+
   /// log p(kept), 0 and not −0 where it is certain.
   @inline(__always) func logProb(_ lane: Int) -> Double {
     let exponent = exponent[lane]
@@ -71,13 +77,15 @@ struct Outcome {
 }
 
 extension Batch {
-  /// Of the first `count` rows; what the other lanes hold is nothing to look at.
-  @inline(never) func outcome(_ count: Int) -> Outcome {
+  /// Of the first `count` rows; what the other lanes hold is nothing to look at. `others`: where 1 − p(kept) is wanted,
+  /// otherwise it is left as it is.
+  @inline(never) func conclude(_ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>) {
     let (gap, gapLow) = twoSum(anchor, -kept)
-    let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)
+    let magic = Doubles(repeating: 0x1.8p52)
+    let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow, magic: magic)
     let rest = Pair(hi, lo)
     let z = rest * e.value
-    let zExponent = exponent + e.exponent
+    let zExponent = exponent + (e.biased - magic)
     let scale = powerOfTwo(clamped(zExponent, -960, 60))
     let small = Pair(z.hi * scale, z.lo * scale)
     let (one, lost) = twoSum(Doubles(repeating: 1), small.hi)
@@ -96,28 +104,31 @@ extension Batch {
     u.lo.replace(with: rest.lo, where: steep)
     k.replace(with: exponent, where: steep)
     let offset = Pair(zero.replacing(with: gap, where: steep), zero.replacing(with: gapLow, where: steep))
-    var others = small / sum
-    others.hi.replace(with: 1, where: large)
-    others.lo.replace(with: 0, where: large)
-    var outcome = Outcome(loss: logarithm(u, exponent: k, offset: offset), others: others, exponent: zero)
+    if others {
+      var others = small / sum
+      others.hi.replace(with: 1, where: large)
+      others.lo.replace(with: 0, where: large)
+      outcome.pointee.others = others
+    }
+    outcome.pointee.loss = logarithm(u, exponent: k, offset: offset)
+    outcome.pointee.exponent = zero
 
     let ordinary = (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
     let odd = zero.replacing(with: 1, where: .!ordinary)
-    if largestLane(odd) > 0 {
+    if largestOf(odd) > 0 {
       var lane = 0
       while lane < count {
         if odd[lane] > 0 {
           let (loss, others, exponent) = edge(lane, gap: gap[lane], z: z.hi[lane], exponent: zExponent[lane])
-          outcome.loss.hi[lane] = loss
-          outcome.loss.lo[lane] = 0
-          outcome.others.hi[lane] = others
-          outcome.others.lo[lane] = 0
-          outcome.exponent[lane] = exponent
+          outcome.pointee.loss.hi[lane] = loss
+          outcome.pointee.loss.lo[lane] = 0
+          outcome.pointee.others.hi[lane] = others
+          outcome.pointee.others.lo[lane] = 0
+          outcome.pointee.exponent[lane] = exponent
         }
         lane &+= 1
       }
     }
-    return outcome
   }
 
   /// Infinities, NaN, sums of nothing, and results below 2^-900.

@@ -92,6 +92,36 @@ struct Rows {
     }
   }
 
+  /// The same of up to eight rows: 1 or 0, and −1.
+  @inline(__always) func targets(_ first: Int, _ count: Int) -> (counts: SIMD8<Int64>, index: SIMD8<Int64>) {
+    var counts = SIMD8<Int64>()
+    var index = SIMD8<Int64>(repeating: -1)
+    let targets = problem.pointee.targets
+    let isPlain =
+      Int(problem.pointee.target_kind) == XENTK_INDEX && Int(targets.dtype) == XENT_I64 && inner == 1
+      && !problem.pointee.row_mask.isGiven
+    var lane = 0
+    if isPlain {
+      let p = targets.address(Position(outer: first, inner: 0)).assumingMemoryBound(to: Int64.self)
+      let stride = Int(targets.outer_stride)
+      let ignored = problem.pointee.ignore_index
+      while lane < count {
+        let target = p[lane &* stride]
+        counts[lane] = target == ignored ? 0 : 1
+        index[lane] = target == ignored ? -1 : target
+        lane &+= 1
+      }
+      return (counts, index)
+    }
+    while lane < count {
+      let (isCounted, target) = self.target(position(first &+ lane))
+      counts[lane] = isCounted ? 1 : 0
+      index[lane] = Int64(target)
+      lane &+= 1
+    }
+    return (counts, index)
+  }
+
   /// factor·upstream / (temperature·divisor): what a gradient is multiplied by, as hi + lo.
   @inline(never) func coefficient(_ row: Position, _ factor: (hi: Double, lo: Double)) -> (hi: Double, lo: Double) {
     var (top, topLow) = factor
@@ -175,7 +205,7 @@ struct Source {
   }
 
   /// Elements as the options have them, in the type that the rows are worked on in.
-  @inline(never) private func fetch(_ first: Int, _ count: Int, into out: UnsafeMutableRawPointer) {
+  @inline(never) func fetch(_ first: Int, _ count: Int, into out: UnsafeMutableRawPointer) {
     let p = start + first &* stride &* bytes(of: dtype)
     if rows.isWide {
       let out = out.assumingMemoryBound(to: Double.self)

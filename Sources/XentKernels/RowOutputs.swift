@@ -17,7 +17,7 @@ extension RowsKernel {
     }
     var lane = 0
     while lane < count {
-      write(rows.position(start &+ lane), lane, results)
+      write(rows.position(start &+ lane), lane & 7, results + lane / step)
       lane &+= 1
     }
   }
@@ -25,50 +25,67 @@ extension RowsKernel {
   @inline(__always) func writeTile<E: Element>(
     _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
+    let groups = E.halves == 2 ? Both(results, results + 1) : Both(results, results)
     if problem.pointee.log_probs.isGiven {
-      let outcome = results.pointee.largestOutcome
-      let isTiny = outcome.exponent .!= 0
-      let loss = Pair(
-        outcome.loss.hi.replacing(with: 0, where: isTiny), outcome.loss.lo.replacing(with: 0, where: isTiny))
-      tile.makeLogSoftmax(results.pointee.largest.kept, loss, toOdd: problem.pointee.log_probs.size == 2)
+      let array = problem.pointee.log_probs
+      let loss = Both(
+        groups.low.pointee.largestOutcome.ordinaryLoss, groups.high.pointee.largestOutcome.ordinaryLoss)
+      tile.makeLogSoftmax(
+        Halves(groups.low.pointee.largest.kept, groups.high.pointee.largest.kept), loss, toOdd: array.size == 2)
       var lane = 0
       while lane < count {
-        let index = Int(results.pointee.largest.index[lane])
-        tile.x[index &* step &+ lane] = E(rounding: outcome.logProb(lane))
+        let group = results + lane / step
+        let index = Int(group.pointee.largest.index[lane & 7])
+        tile.x[index &* E.width &+ lane] = E(rounding: group.pointee.largestOutcome.logProb(lane & 7))
         lane &+= 1
       }
-      tile.write(rows, problem.pointee.log_probs, start, count)
+      tile.write(rows, array, start, count)
       return true
     }
     if problem.pointee.probs.isGiven {
-      guard tile.makeSoftmax(results.pointee.total.totals, Pair(Doubles(repeating: 1), Doubles())) else { return false }
+      let one = Pair(Doubles(repeating: 1), Doubles())
+      let totals = Both(groups.low.pointee.total.totals, groups.high.pointee.total.totals)
+      guard tile.makeSoftmax(totals, Both(one, one)) else { return false }
       tile.write(rows, problem.pointee.probs, start, count)
       return true
     }
     guard isPlainGrad else { return false }
-    var factor = Pair(Doubles(), Doubles())
+    let low = plainFactors(start, min(count, step), results)
+    let factors = Both(low, count > step ? plainFactors(start &+ step, count &- step, results + 1) : low)
+    func totals(_ group: UnsafeMutablePointer<Results>) -> Totals {
+      wanted.target ? group.pointee.target.totals : group.pointee.total.totals
+    }
+    guard tile.makeSoftmax(Both(totals(groups.low), totals(groups.high)), factors) else { return false }
     var lane = 0
     while lane < count {
-      if results.pointee.counts[lane] > 0 {
-        let c = plainFactor(rows.position(start &+ lane), lane, results)
-        factor.hi[lane] = c.hi
-        factor.lo[lane] = c.lo
-      }
-      lane &+= 1
-    }
-    let batch = wanted.target ? results.pointee.target : results.pointee.total
-    guard tile.makeSoftmax(batch.totals, factor) else { return false }
-    lane = 0
-    while lane < count {
-      let target = Int(results.pointee.targets[lane])
+      let group = results + lane / step
+      let target = Int(group.pointee.targets[lane & 7])
       if target >= 0 {
-        let others = results.pointee.targetOutcome.others(lane, times: (factor.hi[lane], factor.lo[lane]))
-        tile.x[target &* step &+ lane] = E(rounding: -others)
+        let factor = lane < step ? factors.low : factors.high
+        let others = group.pointee.targetOutcome.others(lane & 7, times: (factor.hi[lane & 7], factor.lo[lane & 7]))
+        tile.x[target &* E.width &+ lane] = E(rounding: -others)
       }
       lane &+= 1
     }
     tile.write(rows, problem.pointee.grad, start, count)
     return true
+  }
+
+  /// `plainFactor` of a group; 0 for rows that do not count.
+  @inline(__always) private func plainFactors(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> Pair {
+    var factors = Pair(Doubles(), Doubles())
+    var lane = 0
+    while lane < count {
+      if results.pointee.counts[lane] > 0 {
+        let c = plainFactor(rows.position(start &+ lane), lane, results)
+        factors.hi[lane] = c.hi
+        factors.lo[lane] = c.lo
+      }
+      lane &+= 1
+    }
+    return factors
   }
 
   /// The one that may be in place comes last.
@@ -99,10 +116,10 @@ extension RowsKernel {
 
   @inline(never) func writeLogProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
     let state = results.pointee.largest.state(lane)
+    if results.pointee.counts[lane] < 0 { return rows.sink(problem.pointee.log_probs, row).fill(with: -.infinity) }
     let outcome = results.pointee.largestOutcome
-    // A loss with an exponent of its own is nothing next to the others' distance from the largest.
-    let isTiny = outcome.exponent[lane] != 0
-    let common = isTiny ? (0, 0) : (outcome.loss.hi[lane], outcome.loss.lo[lane])
+    let loss = outcome.ordinaryLoss
+    let common = (loss.hi[lane], loss.lo[lane])
     rows.source(problem.pointee.input, row).writeLogSoftmax(
       largest: state.kept, common, first: state.index, outcome.logProb(lane),
       to: rows.sink(problem.pointee.log_probs, row))

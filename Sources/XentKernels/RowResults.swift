@@ -19,9 +19,9 @@ extension RowsKernel {
     let z = problem.pointee.z_loss
     let smoothing = problem.pointee.label_smoothing
     if target >= 0 && smoothing == 0 && z == 0 && !isFocal {
-      let outcome = results.pointee.targetOutcome
-      let value = (outcome.loss.hi[lane], outcome.loss.lo[lane])
-      return rows.record(row, value, weight: rows.weight(target), exponent: outcome.exponent[lane], in: loss)
+      let value = (results.pointee.targetOutcome.loss.hi[lane], results.pointee.targetOutcome.loss.lo[lane])
+      let exponent = results.pointee.targetOutcome.exponent[lane]
+      return rows.record(row, value, weight: rows.weight(target), exponent: exponent, in: loss)
     }
     var sum = (hi: 0.0, lo: 0.0)
     if target >= 0 {
@@ -134,16 +134,17 @@ extension RowsKernel {
     return state.index < 0 ? (0, -.infinity) : (state.index, state.kept)
   }
 
-  /// (x − largest) − loss of the largest, rounded as log_probs is.
+  /// (x − largest) − loss of the largest, rounded as log_probs is; −inf, as its p is 0, in a row that is skipped.
   @inline(never) func logProb(
     _ x: Double, at c: Int, _ lane: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Double {
+    if results.pointee.counts[lane] < 0 { return -.infinity }
     let state = results.pointee.largest.state(lane)
     let common = results.pointee.largestOutcome.wholeLoss(lane)
     if c == state.index { return results.pointee.largestOutcome.logProb(lane) }
     if !rows.isWide { return (x - state.kept) - common.hi }
+    let loss = Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo))
     return Double.difference(
-      Doubles(repeating: x), Doubles(repeating: state.kept),
-      Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo)), toOdd: false)[0]
+      Doubles(repeating: x), Halves(repeating: state.kept), Both(loss, loss), toOdd: false)[0]
   }
 }

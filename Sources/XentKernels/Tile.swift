@@ -1,18 +1,18 @@
-// Rows of few classes, eight at a time and a lane each. What is done to a row is what is done to it row by row, each
-// operation in its place (NUMERICS.md: its class j goes to the sum j mod 8, strips of 64, the same tree), so that the
-// bits are the same and which way is taken is a matter of speed alone.
+// Rows of few classes, as many at a time as there are lanes, and a lane each. What is done to a row is what is done to it
+// row by row, each operation in its place (NUMERICS.md: its class j goes to the sum j mod width, strips of 8·width, the
+// same tree), so that the bits are the same and which way is taken is a matter of speed alone.
 
 import CXentSystem
 
 struct Tile<E: Element> {
-  /// Class after class, eight rows of each.
+  /// Class after class, `width` rows of each.
   let x: UnsafeMutablePointer<E>
   let classes: Int
   private let workspace: UnsafeMutablePointer<xentk_workspace>
 
   /// Classes that there is room for.
   @inline(__always) static var limit: Int {
-    Int(XENTK_CHUNK) &* MemoryLayout<Double>.stride / (step &* MemoryLayout<E>.stride)
+    Int(XENTK_CHUNK) &* MemoryLayout<Double>.stride / (E.width &* MemoryLayout<E>.stride)
   }
 
   @inline(__always) init(_ rows: Rows) {
@@ -21,182 +21,97 @@ struct Tile<E: Element> {
     workspace = rows.workspace
   }
 
-  @inline(__always) private func room(_ strip: Int32) -> UnsafeMutablePointer<E> {
-    UnsafeMutableRawPointer(xentk_strip(workspace, strip)).assumingMemoryBound(to: E.self)
-  }
-
-  @inline(__always) subscript(_ c: Int) -> Lanes<E> { E.load(x + c &* step) }
+  @inline(__always) subscript(_ c: Int) -> E.Lanes { E.load(x + c &* E.width) }
 
   // ---- States -------------------------------------------------------------------------------------------------------
 
   /// The rows' states with the element at each index kept out (−1: none), nil unless all of them are ordinary: of
   /// elements up to 2^15, and not of masks alone.
-  @inline(never) func states(keeping index: SIMD8<Int64>) -> Batch? {
-    var kept = Doubles(repeating: -.infinity)
-    var lane = 0
-    while lane < step {
-      let c = Int(index[lane])
-      if c >= 0 {
-        let place = x + (c &* step &+ lane)
-        kept[lane] = place.pointee.widened
-        place.pointee = -.infinity
-      }
-      lane &+= 1
-    }
-    let batch = sums(kept: kept, index)
-    lane = 0
-    while lane < step {
-      let c = Int(index[lane])
-      if c >= 0 { x[c &* step &+ lane] = E(rounding: kept[lane]) }
-      lane &+= 1
-    }
-    return batch
+  @inline(__always) func states(keeping index: Both<SIMD8<Int64>>) -> Both<Batch>? {
+    sums(keeping: E.rounded(Halves(numbers(index.low), numbers(index.high))), index)
   }
 
   /// The same with the first of the largest elements kept out.
-  @inline(never) func statesOfLargest() -> Batch? {
-    let largest = largest()
-    var place = Lanes<E>(repeating: -1)
-    var c = classes &- 1
-    while c >= 0 {
-      place = E.replacing(place, with: E(rounding: Double(c)), where: self[c], is: largest)
-      c &-= 1
-    }
-    var index = SIMD8<Int64>()
-    var lane = 0
-    while lane < step {
-      index[lane] = Int64(place[lane].widened)
-      if largest[lane] == -.infinity { return nil }
-      lane &+= 1
-    }
-    return states(keeping: index)
-  }
-
-  @inline(__always) private func largest() -> Lanes<E> {
-    var largest = Lanes<E>(repeating: -.infinity)
+  @inline(never) func statesOfLargest() -> Both<Batch>? {
+    var largest = E.Lanes(repeating: -.infinity)
     var c = 0
     while c < classes {
       largest = E.larger(largest, self[c])
       c &+= 1
     }
-    return largest
+    var place = E.Lanes(repeating: -1)
+    while c > 0 {
+      c &-= 1
+      place = E.replacing(place, with: E.Lanes(repeating: E(rounding: Double(c))), where: self[c], is: largest)
+    }
+    // Rows of nothing but masks.
+    let empty = E.replacing(place, with: E.Lanes(repeating: .infinity), where: largest, is: E.Lanes(repeating: -.infinity))
+    if E.largestLane(empty) == .infinity { return nil }
+    return sums(keeping: place, Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1))))
   }
 
-  @inline(__always) private func sums(kept: Doubles, _ index: SIMD8<Int64>) -> Batch? {
-    let largest = E.widened(largest())
-    let zero = Doubles()
-    let odd = Doubles(repeating: 1).replacing(with: 0, where: (largest .<= 0x1p15) .& (largest .>= -0x1p15))
-    if largestLane(odd) > 0 { return nil }
-    let exponent = (largest * log2e).rounded(.toNearestOrEven)
-    let window = LaneWindow<E>(shift: E.sumShift - exponent)
-    let sums = room(1)
-    let rests = room(2)
-    let high = xentk_strip(workspace, 3)
-    let low = xentk_strip(workspace, 4)
-    var slot = 0
-    while slot < step {
-      E.store(Lanes(repeating: E.preload), sums + slot &* step)
-      E.store(Lanes(), rests + slot &* step)
-      Double.store(zero, high + slot &* step)
-      Double.store(zero, low + slot &* step)
-      slot &+= 1
-    }
+  @inline(never) private func sums(keeping place: E.Lanes, _ index: Both<SIMD8<Int64>>) -> Both<Batch>? {
+    let nothing = E.Lanes(repeating: -.infinity)
+    var kept = nothing
+    var largest = nothing
     var c = 0
     while c < classes {
-      add(E.term(E.larger(self[c], window.lowest), window.magic), sums, rests, c & (step &- 1))
+      let number = E.Lanes(repeating: E(rounding: Double(c)))
+      kept = E.replacing(kept, with: self[c], where: place, is: number)
+      largest = E.larger(largest, E.replacing(self[c], with: nothing, where: place, is: number))
       c &+= 1
-      if c & (strip &- 1) == 0 && c < classes { flush(sums, rests, high, low) }
     }
-    if c & (step &- 1) != 0 {
+    let largests = Halves(E.widened(largest, 0), E.widened(largest, 1))
+    if !isNear(largests.low) || (E.halves == 2 && !isNear(largests.high)) { return nil }
+    let exponent = Halves(
+      (largests.low * log2e).rounded(.toNearestOrEven), (largests.high * log2e).rounded(.toNearestOrEven))
+    let window = LaneWindow<E>(shift: Halves(E.sumShift - exponent.low, E.sumShift - exponent.high))
+    let slots = Slots<E>(xentk_states(workspace))
+    c = 0
+    while c < classes {
+      let number = E.Lanes(repeating: E(rounding: Double(c)))
+      let x = E.replacing(self[c], with: nothing, where: place, is: number)
+      slots.add(E.term(E.larger(x, window.lowest), window.magic), c)
+      c &+= 1
+      if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
+    }
+    if c & (E.width &- 1) != 0 {
       // What fills up the last step.
-      let nothing = E.term(E.larger(Lanes(repeating: -.infinity), window.lowest), window.magic)
-      while c & (step &- 1) != 0 {
-        add(nothing, sums, rests, c & (step &- 1))
+      let filling = E.term(E.larger(nothing, window.lowest), window.magic)
+      while c & (E.width &- 1) != 0 {
+        slots.add(filling, c)
         c &+= 1
       }
     }
-    flush(sums, rests, high, low)
+    slots.flush(isFirst: c <= E.strip)
     let scale = powerOfTwo(-E.sumShift) / E.bias
-    let total = Self.reduced(high, low)
-    return Batch(
-      hi: total.hi * scale, lo: total.lo * scale, exponent: exponent, kept: kept, index: index)
-  }
-
-  @inline(__always) private func add(
-    _ term: Term<E>, _ sums: UnsafeMutablePointer<E>, _ rests: UnsafeMutablePointer<E>, _ slot: Int
-  ) {
-    let major = term.scale * term.major
-    let sum = E.load(sums + slot &* step)
-    let next = sum + major
-    let lost = major - (next - sum)
-    let rest = rests + slot &* step
-    E.store(E.load(rest) + E.multiplyAdd(term.scale, term.minor, lost), rest)
-    E.store(next, sums + slot &* step)
-  }
-
-  @inline(never) private func flush(
-    _ sums: UnsafeMutablePointer<E>, _ rests: UnsafeMutablePointer<E>, _ high: UnsafeMutablePointer<Double>,
-    _ low: UnsafeMutablePointer<Double>
-  ) {
-    var slot = 0
-    while slot < step {
-      let at = slot &* step
-      var h = Double.load(high + at)
-      var l = Double.load(low + at)
-      E.flush(E.load(sums + at), E.load(rests + at), to: &h, &l)
-      Double.store(h, high + at)
-      Double.store(l, low + at)
-      E.store(Lanes(repeating: E.preload), sums + at)
-      E.store(Lanes(), rests + at)
-      slot &+= 1
+    func batch(_ half: Int, _ exponent: Doubles, _ index: SIMD8<Int64>) -> Batch {
+      let total = slots.reduced(half)
+      return Batch(
+        hi: total.hi * scale, lo: total.lo * scale, exponent: exponent, kept: E.widened(kept, half), index: index)
     }
+    let low = batch(0, exponent.low, index.low)
+    return Both(low, E.halves == 2 ? batch(1, exponent.high, index.high) : low)
   }
 
-  /// `reduced` (Part.swift) of eight rows: halves onto halves.
-  @inline(__always) private static func reduced(
-    _ high: UnsafeMutablePointer<Double>, _ low: UnsafeMutablePointer<Double>
-  ) -> (hi: Doubles, lo: Doubles) {
-    var width = step / 2
-    while width > 1 {
-      var slot = 0
-      while slot < width {
-        let (sum, lost) = twoSum(Double.load(high + slot &* step), Double.load(high + (slot &+ width) &* step))
-        let rest = Double.load(low + slot &* step) + Double.load(low + (slot &+ width) &* step) + lost
-        Double.store(sum, high + slot &* step)
-        Double.store(rest, low + slot &* step)
-        slot &+= 1
-      }
-      width /= 2
-    }
-    let (one, lost) = twoSum(Double.load(high), Double.load(high + step))
-    let rest = Double.load(low) + Double.load(low + step) + lost
-    let sum = one + rest
-    let isFinite = one - one .== 0
-    return (one.replacing(with: sum, where: isFinite), Doubles().replacing(with: rest - (sum - one), where: isFinite))
+  /// Whether all of eight are within ±2^15.
+  @inline(__always) private func isNear(_ v: Doubles) -> Bool {
+    let far = Doubles(repeating: 1).replacing(with: 0, where: (v .<= 0x1p15) .& (v .>= -0x1p15))
+    return largestOf(far) == 0
   }
 
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
   /// Makes factor·exp(x) / total of every element, as `Writer` does; false, and nothing done, where that is not for
   /// ordinary totals and factors.
-  @inline(never) func makeSoftmax(_ total: Totals, _ factor: Pair) -> Bool {
-    let zero = Doubles()
-    let one = Doubles(repeating: 1)
-    let size = factor.hi.replacing(with: -factor.hi, where: factor.hi .< 0)
-    let isNothing = size .== 0
-    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4))
-    let isOrdinary = (total.hi .> 0) .& (total.hi .< .infinity)
-    if largestLane(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) > 0 { return false }
-    let share = factor / Pair(total.hi, total.lo)
-    let hi = share.hi * (1 / E.bias)
-    let lo = share.lo * (1 / E.bias)
-    let isZero = hi .== 0
-    let exponent = binaryExponent(hi).replacing(with: zero, where: isZero)
-    let unit = powerOfTwo(-exponent)
-    let window = LaneWindow<E>(shift: exponent - total.exponent + E.outputShift)
-    let kh = E.rounded(hi * unit)
-    let kl = E.rounded((hi * unit - E.widened(kh)) + lo * unit)
-    let down = Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+  @inline(never) func makeSoftmax(_ total: Both<Totals>, _ factor: Both<Pair>) -> Bool {
+    guard let low = Share<E>(total.low, factor.low), let high = E.halves == 2 ? Share<E>(total.high, factor.high) : low
+    else { return false }
+    let window = LaneWindow<E>(shift: Halves(low.shift, high.shift))
+    let kh = E.rounded(Halves(low.mantissa, high.mantissa))
+    let kl = E.rounded(
+      Halves((low.mantissa - E.widened(kh, 0)) + low.rest, (high.mantissa - E.widened(kh, 1)) + high.rest))
+    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
     var c = 0
     while c < classes {
       let term = E.term(E.larger(self[c], window.lowest), window.magic)
@@ -204,29 +119,128 @@ struct Tile<E: Element> {
       let product = major * kh
       let lost = E.multiplyAdd(major, kh, -product)
       let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
-      E.store((product + E.multiplyAdd(term.scale, rest, lost)) * down, x + c &* step)
+      E.store((product + E.multiplyAdd(term.scale, rest, lost)) * down, x + c &* E.width)
       c &+= 1
     }
     return true
   }
 
   /// Makes (x − largest) − loss of every element.
-  @inline(never) func makeLogSoftmax(_ largest: Doubles, _ loss: Pair, toOdd: Bool) {
+  @inline(never) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
     var c = 0
     while c < classes {
-      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* step)
+      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
       c &+= 1
     }
   }
 }
 
+/// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
+private struct Slots<E: Element> {
+  private let sums, rests: UnsafeMutablePointer<E>
+  private let high, low: UnsafeMutablePointer<Double>
+
+  @inline(__always) init(_ memory: UnsafeMutableRawPointer) {
+    let size = E.width &* E.width
+    sums = memory.assumingMemoryBound(to: E.self)
+    rests = sums + size
+    high = UnsafeMutableRawPointer(rests + size).assumingMemoryBound(to: Double.self)
+    low = high + size
+  }
+
+  /// Adds the term of class c. The first of a strip finds nothing there.
+  @inline(__always) func add(_ term: Term<E>, _ c: Int) {
+    let at = (c & (E.width &- 1)) &* E.width
+    let isFirst = c & (E.strip &- 1) < E.width
+    let major = term.scale * term.major
+    let sum = isFirst ? E.Lanes(repeating: E.preload) : E.load(sums + at)
+    let next = sum + major
+    let lost = major - (next - sum)
+    let rest = E.multiplyAdd(term.scale, term.minor, lost)
+    E.store(isFirst ? rest : E.load(rests + at) + rest, rests + at)
+    E.store(next, sums + at)
+  }
+
+  /// A strip ends.
+  @inline(__always) func flush(isFirst: Bool) {
+    var at = 0
+    while at < E.width &* E.width {
+      let sum = E.load(sums + at)
+      let rest = E.load(rests + at)
+      flush(sum, rest, 0, isFirst, at)
+      if E.halves == 2 { flush(sum, rest, 1, isFirst, at &+ step) }
+      at &+= E.width
+    }
+  }
+
+  @inline(__always) private func flush(_ sum: E.Lanes, _ rest: E.Lanes, _ half: Int, _ isFirst: Bool, _ at: Int) {
+    var h = isFirst ? Doubles() : Double.load(high + at)
+    var l = isFirst || !E.hasLow ? Doubles() : Double.load(low + at)
+    E.flush(sum, rest, half, to: &h, &l)
+    Double.store(h, high + at)
+    if E.hasLow { Double.store(l, low + at) }
+  }
+
+  /// `reduced` (Part.swift) of eight rows: halves onto halves.
+  @inline(__always) func reduced(_ half: Int) -> (hi: Doubles, lo: Doubles) {
+    let high = high + half &* step
+    let low = low + half &* step
+    var count = E.width / 2
+    while count > 1 {
+      var slot = 0
+      while slot < count {
+        let at = slot &* E.width
+        let other = (slot &+ count) &* E.width
+        let (sum, lost) = twoSum(Double.load(high + at), Double.load(high + other))
+        let hasLow = E.hasLow || count < E.width / 2
+        let rest = hasLow ? Double.load(low + at) + Double.load(low + other) + lost : lost
+        Double.store(sum, high + at)
+        Double.store(rest, low + at)
+        slot &+= 1
+      }
+      count /= 2
+    }
+    let (one, lost) = twoSum(Double.load(high), Double.load(high + E.width))
+    let rest = Double.load(low) + Double.load(low + E.width) + lost
+    let sum = one + rest
+    let isFinite = one - one .== 0
+    return (one.replacing(with: sum, where: isFinite), Doubles().replacing(with: rest - (sum - one), where: isFinite))
+  }
+}
+
 /// `Window` for a row in each lane.
 struct LaneWindow<E: Element> {
-  let magic, lowest: Lanes<E>
+  let magic, lowest: E.Lanes
 
-  @inline(__always) init(shift: Doubles) {
-    magic = E.rounded(E.magicBase + (E.exponentBias + shift) * E.magicStep)
-    lowest = E.rounded((E.smallestExponent - shift) * 0.6931471805599453)
+  @inline(__always) init(shift: Halves) {
+    func magic(_ shift: Doubles) -> Doubles { E.magicBase + (E.exponentBias + shift) * E.magicStep }
+    func lowest(_ shift: Doubles) -> Doubles { (E.smallestExponent - shift) * 0.6931471805599453 }
+    self.magic = E.rounded(Halves(magic(shift.low), magic(shift.high)))
+    self.lowest = E.rounded(Halves(lowest(shift.low), lowest(shift.high)))
+  }
+}
+
+/// factor / total of eight rows as a mantissa and the window's shift; nil where one of them is not ordinary.
+private struct Share<E: Element> {
+  let mantissa, rest, shift: Doubles
+
+  @inline(never) init?(_ total: Totals, _ factor: Pair) {
+    let zero = Doubles()
+    let one = Doubles(repeating: 1)
+    let size = factor.hi.replacing(with: -factor.hi, where: factor.hi .< 0)
+    let isNothing = size .== 0
+    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4))
+    let isOrdinary = (total.hi .> 0) .& (total.hi .< .infinity)
+    if largestOf(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) > 0 { return nil }
+    let share = factor / Pair(total.hi, total.lo)
+    let hi = share.hi * (1 / E.bias)
+    let lo = share.lo * (1 / E.bias)
+    let isZero = hi .== 0
+    let exponent = binaryExponent(hi).replacing(with: zero, where: isZero)
+    let unit = powerOfTwo(-exponent)
+    shift = exponent - total.exponent + E.outputShift
+    mantissa = hi * unit
+    rest = lo * unit
   }
 }
 
@@ -234,6 +248,15 @@ struct LaneWindow<E: Element> {
 @inline(__always) func binaryExponent(_ v: Doubles) -> Doubles {
   let bits = (unsafeBitCast(v, to: SIMD8<UInt64>.self) &>> 52) & 0x7FF
   return unsafeBitCast(bits | 0x4330_0000_0000_0000, to: Doubles.self) - (0x1p52 + 1023)
+}
+
+/// Small whole numbers as f64, and back.
+@inline(__always) func numbers(_ v: SIMD8<Int64>) -> Doubles {
+  unsafeBitCast(v &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52
+}
+
+@inline(__always) func wholeNumbers(_ v: Doubles) -> SIMD8<Int64> {
+  unsafeBitCast(v + 0x1.8p52, to: SIMD8<Int64>.self) &- 0x4338_0000_0000_0000
 }
 
 /// Sums of whole rows; NaN also for what would need an anchor.
@@ -246,7 +269,8 @@ extension Batch {
   @inline(never) var totals: Totals {
     let one = exponential(clamped(kept, -0x1p16, 0x1p16))
     let hasKept = kept .!= -.infinity
-    let isOdd = hasKept .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))
+    // A NaN or an infinity has no exponent, by which it could be found to be nothing next to the kept element.
+    let isOdd = (hasKept .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))) .| .!(hi .< .infinity)
     let sum = Totals.sum(Totals(hi: hi, lo: lo, exponent: exponent), one.value, one.exponent)
     return Totals(
       hi: hi.replacing(with: sum.hi, where: hasKept).replacing(with: .nan, where: isOdd),

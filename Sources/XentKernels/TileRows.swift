@@ -1,93 +1,130 @@
-// Eight rows on their way into a tile and out of it.
+// Rows on their way into a tile and out of it, eight at a time.
 
 import CXent
 import CXentSystem
 
 extension Tile {
-  /// Reads the rows from `start` on that are `needed`; the other lanes become 0.
-  @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, needed: SIMD8<Int64>) {
-    if isWhole(needed) && !rows.isChanged && Int(array.dtype) == E.dtype {
+  /// Classes of eight rows that are staged together.
+  @inline(__always) private var block: Int { 32 }
+
+  /// Room for eight rows of a block.
+  @inline(__always) private func staged(_ rows: Rows) -> UnsafeMutablePointer<E> {
+    UnsafeMutableRawPointer(xentk_strip(rows.workspace, 2)).assumingMemoryBound(to: E.self)
+  }
+
+  /// Reads the rows from `start` on that are `needed`; the other lanes become whatever is finite.
+  @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, needed: Both<SIMD8<Int64>>) {
+    let isOwn = Int(array.dtype) == E.dtype && !rows.isChanged
+    if isOwn && isWhole(needed.low) && (E.halves == 1 || isWhole(needed.high)) && rows.isAcross(array, start, E.width) {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
-      let lie = rows.lie(array, start)
-      if lie.isAcross {
-        var c = 0
-        while c < classes {
-          E.store(E.load(p + c &* Int(array.class_stride)), x + c &* step)
-          c &+= 1
-        }
-        return
+      var c = 0
+      while c < classes {
+        E.store(E.load(p + c &* Int(array.class_stride)), x + c &* E.width)
+        c &+= 1
       }
-      if lie.isAlong && classes >= step {
-        forEachBlock { E.transpose(p + $0, Int(array.outer_stride), x + $0 &* step, step) }
-        return
-      }
+      return
     }
-    let few = xentk_strip(rows.workspace, 5)
-    var lane = 0
-    while lane < step {
-      if needed[lane] != 0 {
-        let source = rows.source(array, rows.position(start &+ lane))
-        rows.forEachStrip { first, count in
-          let elements = source.strip(first, count, into: few).assumingMemoryBound(to: E.self)
-          var i = 0
-          while i < count {
-            x[(first &+ i) &* step &+ lane] = elements[i]
-            i &+= 1
-          }
-        }
-      } else {
-        var c = 0
-        while c < classes {
-          x[c &* step &+ lane] = 0
-          c &+= 1
-        }
+    readEight(rows, array, start, needed.low, isOwn, to: x)
+    if E.halves == 2 { readEight(rows, array, start &+ step, needed.high, isOwn, to: x + step) }
+  }
+
+  @inline(__always) private func readEight(
+    _ rows: Rows, _ array: xentk_array, _ start: Int, _ needed: SIMD8<Int64>, _ isOwn: Bool,
+    to x: UnsafeMutablePointer<E>
+  ) {
+    let isAll = isWhole(needed)
+    if isAll && isOwn && rows.isAlong(array) && classes >= step {
+      let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
+      // The last eight classes may overlap those before.
+      var c = 0
+      while c < classes {
+        let first = min(c, classes &- step)
+        E.transpose(p + first, Int(array.outer_stride), x + first &* E.width, E.width)
+        c &+= step
       }
-      lane &+= 1
+      return
+    }
+    stage(rows, array, start, needed, isAll, to: x)
+  }
+
+  @inline(never) private func stage(
+    _ rows: Rows, _ array: xentk_array, _ start: Int, _ needed: SIMD8<Int64>, _ isAll: Bool,
+    to x: UnsafeMutablePointer<E>
+  ) {
+    let staged = staged(rows)
+    var first = 0
+    while first < classes {
+      let count = min(block, classes &- first)
+      if !isAll { spread(0, over: staged, step &* block) }
+      var lane = 0
+      while lane < step {
+        if needed[lane] != 0 {
+          rows.source(array, rows.position(start &+ lane)).copy(first, count, to: staged + lane &* block)
+        }
+        lane &+= 1
+      }
+      // Whole blocks: there is room for eight classes more than there are.
+      var c = 0
+      while c < count {
+        E.transpose(UnsafePointer(staged) + c, block, x + (first &+ c) &* E.width, E.width)
+        c &+= step
+      }
+      first &+= count
     }
   }
 
   /// Writes the first `count` lanes to the rows from `start` on.
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
-    if count == step && Int(array.dtype) == E.dtype {
+    let isOwn = Int(array.dtype) == E.dtype
+    if isOwn && count == E.width && rows.isAcross(array, start, E.width) {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
-      let lie = rows.lie(array, start)
-      if lie.isAcross {
-        var c = 0
-        while c < classes {
-          E.store(self[c], p + c &* Int(array.class_stride))
-          c &+= 1
-        }
-        return
+      var c = 0
+      while c < classes {
+        E.store(self[c], p + c &* Int(array.class_stride))
+        c &+= 1
       }
-      if lie.isAlong && classes >= step {
-        forEachBlock { E.transpose(UnsafePointer(x) + $0 &* step, step, p + $0, Int(array.outer_stride)) }
-        return
-      }
+      return
     }
-    let few = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 5)).assumingMemoryBound(to: E.self)
-    var lane = 0
-    while lane < count {
-      let row = rows.position(start &+ lane)
-      rows.forEachStrip { first, count in
-        var i = 0
-        while i < count {
-          few[i] = x[(first &+ i) &* step &+ lane]
-          i &+= 1
-        }
-        E.scatter(few, count, to: array.address(row, first), array.dtype, stride: Int(array.class_stride))
-      }
-      lane &+= 1
-    }
+    writeEight(rows, array, start, min(count, step), isOwn, from: x)
+    if count > step { writeEight(rows, array, start &+ step, count &- step, isOwn, from: x + step) }
   }
 
-  /// Calls `body` with the first of each eight classes; the last eight may overlap those before.
-  @inline(__always) private func forEachBlock(_ body: (_ first: Int) -> Void) {
-    var c = 0
-    while c &+ step <= classes {
-      body(c)
-      c &+= step
+  @inline(__always) private func writeEight(
+    _ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, _ isOwn: Bool, from x: UnsafeMutablePointer<E>
+  ) {
+    if isOwn && count == step && rows.isAlong(array) && classes >= step {
+      let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
+      var c = 0
+      while c < classes {
+        let first = min(c, classes &- step)
+        E.transpose(UnsafePointer(x) + first &* E.width, E.width, p + first, Int(array.outer_stride))
+        c &+= step
+      }
+      return
     }
-    if c < classes { body(classes &- step) }
+    unstage(rows, array, start, count, from: x)
+  }
+
+  @inline(never) private func unstage(
+    _ rows: Rows, _ array: xentk_array, _ start: Int, _ rowCount: Int, from x: UnsafeMutablePointer<E>
+  ) {
+    let staged = staged(rows)
+    var first = 0
+    while first < classes {
+      let count = min(block, classes &- first)
+      var c = 0
+      while c < count {
+        E.transpose(UnsafePointer(x) + (first &+ c) &* E.width, E.width, staged + c, block)
+        c &+= step
+      }
+      var lane = 0
+      while lane < rowCount {
+        let p = array.address(rows.position(start &+ lane), first)
+        E.scatter(staged + lane &* block, count, to: p, array.dtype, stride: Int(array.class_stride))
+        lane &+= 1
+      }
+      first &+= count
+    }
   }
 
   @inline(__always) private func isWhole(_ needed: SIMD8<Int64>) -> Bool {
@@ -101,20 +138,25 @@ extension Tile {
   }
 }
 
-/// How eight rows lie in memory: each class's eight elements next to each other, or each row's classes, or neither.
-struct Lie {
-  let isAcross, isAlong: Bool
+extension Source {
+  /// Elements as the options have them, in the type that the rows are worked on in, to an array of it.
+  @inline(__always) func copy<E: Element>(_ first: Int, _ count: Int, to out: UnsafeMutablePointer<E>) {
+    fetch(first, count, into: UnsafeMutableRawPointer(out))
+  }
 }
 
 extension Rows {
   @inline(__always) var isChanged: Bool { isScaled || problem.pointee.class_mask.isGiven }
 
-  @inline(never) func lie(_ array: xentk_array, _ start: Int) -> Lie {
+  /// Whether each row's classes lie next to each other, and rows at one distance.
+  @inline(__always) func isAlong(_ array: xentk_array) -> Bool {
+    problem.pointee.inner == 1 && array.class_stride == 1
+  }
+
+  /// Whether each class's elements of `count` rows lie next to each other.
+  @inline(__always) func isAcross(_ array: xentk_array, _ start: Int, _ count: Int) -> Bool {
     let inner = Int(problem.pointee.inner)
-    if inner == 1 {
-      let isAlong = array.class_stride == 1
-      return Lie(isAcross: !isAlong && array.outer_stride == 1, isAlong: isAlong)
-    }
-    return Lie(isAcross: array.inner_stride == 1 && start % inner &+ step <= inner, isAlong: false)
+    if inner == 1 { return array.class_stride != 1 && array.outer_stride == 1 }
+    return array.inner_stride == 1 && start % inner &+ count <= inner
   }
 }

@@ -180,6 +180,6 @@ extension Source {
   let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   forEachStep(count, E.width) { i, n in
-    E.store(E.difference(E.load(x + i, n), largest, (loss, loss), toOdd: toOdd), out + i, n)
+    E.store(E.difference(E.load(x + i, n), largest, Both(loss, loss), toOdd: toOdd), out + i, n)
   }
 }

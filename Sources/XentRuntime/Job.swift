@@ -23,30 +23,32 @@ private struct Run {
 }
 
 /// Runs a checked problem and gives the sum of its rows' losses, unrounded.
-public func execute(_ problem: UnsafeMutablePointer<xentk_problem>) -> xentk_loss {
+@_optimize(speed) public func execute(_ problem: UnsafeMutablePointer<xentk_problem>) -> xentk_loss {
   guard problem.pointee.rows > 0, let kernel = CPULevel.current.kernel(problem.pointee.operation) else {
     return xentk_loss()
   }
-  if let pieces = Pieces(problem, threads: Threads.number(for: problem)) {
+  if let pieces = Pieces(problem) {
     if let total = runInPieces(problem, kernel, pieces) { return total }
   }
-  let plan = Plan(problem)
-  var run = Run(job: Job(problem: problem, kernel: kernel, plan: plan))
+  var run = Run(job: Job(problem: problem, kernel: kernel, plan: Plan(problem)))
+  if run.job.plan.segments == 1 {
+    runIntoTotal(&run)
+    return run.total
+  }
   xentk_with_losses(
-    plan.segments,
+    run.job.plan.segments,
     { losses, context in
       let run = context.assumingMemoryBound(to: Run.self)
       run.pointee.job.losses = losses
-      let job = run.pointee.job
-      if !(job.plan.isLarge && Pool.run(job)) { runSerially(job) }
-      run.pointee.total = sum(losses, job.plan.segments)
+      if !(run.pointee.job.plan.isLarge && Pool.run(&run.pointee.job)) { runSerially(&run.pointee.job) }
+      run.pointee.total = sum(losses, run.pointee.job.plan.segments)
     }, &run)
   return run.total
 }
 
 private func sum(_ losses: UnsafePointer<xentk_loss>, _ segments: Int64) -> xentk_loss {
   var total = losses[0]
-  for segment in 1..<max(1, Int(segments)) {
+  for segment in 1..<Int(segments) {
     let loss = losses[segment]
     xentk_add(&total.hi, &total.lo, loss.hi, loss.lo)
     xentk_add(&total.huge_hi, &total.huge_lo, loss.huge_hi, loss.huge_lo)
@@ -91,18 +93,22 @@ private func sum(_ losses: UnsafePointer<xentk_loss>, _ segments: Int64) -> xent
 
 @inline(never) private func runPhase(_ run: inout Run, segments: Int64) {
   run.job.plan = Plan(pieces: segments)
+  runIntoTotal(&run)
+}
+
+/// Runs segments none of which has losses of its own.
+private func runIntoTotal(_ run: inout Run) {
   withUnsafeMutablePointer(to: &run.total) { total in
     run.job.losses = total
-    if !(segments > 1 && Pool.run(run.job)) { runSerially(run.job) }
+    if !(run.job.plan.segments > 1 && Pool.run(&run.job)) { runSerially(&run.job) }
   }
 }
 
 /// Out of line, as is the pool's part: the workspaces of both ways are not to be on the stack at once.
-@inline(never) private func runSerially(_ job: Job) {
-  var job = job
+@inline(never) private func runSerially(_ job: UnsafeMutablePointer<Job>) {
   xentk_with_workspace(
     { workspace, context in
       let job = context.assumingMemoryBound(to: Job.self)
       for segment in 0..<job.pointee.plan.segments { job.pointee.run(segment: segment, workspace) }
-    }, &job)
+    }, job)
 }

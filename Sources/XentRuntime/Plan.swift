@@ -17,11 +17,11 @@ struct Plan {
     // Eight rows fill the lanes of a kernel's last step; a row of 16384 elements is work enough on its own.
     let batch: Int64 = 8
     let worth: Int64 = 16384
-    let enough = min(batch, (worth + touched - 1) / touched)
+    let enough = touched <= worth / batch ? batch : (worth + touched - 1) / touched
     let share = rows / Int64(XENTK_SEGMENTS) + (rows % Int64(XENTK_SEGMENTS) == 0 ? 0 : 1)
     let size = max(share, enough)
     rowsPerSegment = size <= batch ? size : (size + batch - 1) / batch * batch
-    segments = rows / rowsPerSegment + (rows % rowsPerSegment == 0 ? 0 : 1)
+    segments = rows <= rowsPerSegment ? 1 : rows / rowsPerSegment + (rows % rowsPerSegment == 0 ? 0 : 1)
     // About 20 microseconds of work, what waking a thread may cost.
     isLarge = segments > 1 && rows > (1 << 17) / touched
   }
@@ -46,12 +46,12 @@ struct Pieces {
   let count: Int64
 
   /// nil where there are rows enough, or too few classes.
-  init?(_ problem: UnsafePointer<xentk_problem>, threads: Int64) {
+  init?(_ problem: UnsafePointer<xentk_problem>) {
     let chunk = Int64(XENTK_CHUNK)
     let chunks = (problem.pointee.classes + chunk - 1) / chunk
-    guard Int(problem.pointee.operation) == XENTK_ROWS, threads > 1, problem.pointee.rows < 2 * threads,
-      chunks >= 2 * Self.least
-    else { return nil }
+    guard Int(problem.pointee.operation) == XENTK_ROWS, chunks >= 2 * Self.least else { return nil }
+    let threads = Threads.number(for: problem)
+    guard threads > 1, problem.pointee.rows < 2 * threads else { return nil }
     // A power of two, for a piece to be a subtree.
     var size = Self.least
     while (chunks + size - 1) / size > Int64(XENTK_SEGMENTS) { size *= 2 }

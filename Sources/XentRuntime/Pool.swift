@@ -12,14 +12,14 @@ enum Pool {
   private static let roundShift: Int64 = 32
 
   /// Runs a job on as many threads as are set; false if the caller has to run it alone.
-  static func run(_ job: Job) -> Bool {
-    let threads = Threads.number(for: job.problem)
+  static func run(_ job: UnsafePointer<Job>) -> Bool {
+    let threads = Threads.number(for: job.pointee.problem)
     guard threads > 1, acquire() else { return false }
     defer { release() }
-    guard let pool = prepared(workers: min(threads, job.plan.segments) - 1), pool.pointee.workers > 0 else {
+    guard let pool = prepared(workers: min(threads, job.pointee.plan.segments) - 1), pool.pointee.workers > 0 else {
       return false
     }
-    withUnsafePointer(to: job) { share($0, pool, seats: threads - 1) }
+    share(job, pool, seats: threads - 1)
     return true
   }
 
