@@ -227,7 +227,7 @@ xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation);
 
-/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 26 KB, or ask malloc. */
+/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 29 KB, or ask malloc. */
 XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_Nonnull, void *_Nonnull),
                                        void *_Nonnull context) {
   _Alignas(64) xentk_workspace workspace;
