@@ -104,19 +104,27 @@ XENTK_INLINE uint32_t xentk_given(const xentk_array *_Nonnull arrays, int32_t co
   return given;
 }
 
-/* Room for a problem. A union, because Swift clears a struct field by field. */
+/* A problem's place on the stack, with what the door needs besides: where the arrays begin and end. A union, because
+ * Swift clears a struct, and field by field. */
+enum { XENTK_EXTENT = 32 };
 typedef union xentk_room {
-  xentk_problem problem;
+  struct {
+    xentk_problem problem;
+    char extents[XENTK_INPUTS + XENTK_OUTPUTS + XENTK_SCALARS][XENTK_EXTENT];
+  } parts;
 } xentk_room;
 
-XENTK_INLINE xentk_room xentk_any(void) {
+/* Nothing of it is set, */
+XENTK_INLINE xentk_room xentk_new_room(void) {
   xentk_room room;
   return room;
 }
+/* and now a problem of nothing. */
 XENTK_INLINE xentk_problem *_Nonnull xentk_clear(xentk_room *_Nonnull room) {
-  memset(room, 0, sizeof *room);
-  return &room->problem;
+  memset(&room->parts.problem, 0, sizeof room->parts.problem);
+  return &room->parts.problem;
 }
+XENTK_INLINE void *_Nonnull xentk_extents(xentk_problem *_Nonnull p) { return ((xentk_room *)p)->parts.extents; }
 
 /* A sum of losses (or weights), unrounded: hi + lo + (huge_hi + huge_lo)·2^1100 + (tiny_hi + tiny_lo)·2^-1100. What is
  * 2^900 and more, or less than 2^-900, goes apart, so that a sum may leave the format where its mean does not. */
@@ -219,7 +227,7 @@ xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation);
 
-/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 26 KB, or ask malloc. */
+/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 29 KB, or ask malloc. */
 XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_Nonnull, void *_Nonnull),
                                        void *_Nonnull context) {
   _Alignas(64) xentk_workspace workspace;

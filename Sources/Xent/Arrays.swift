@@ -85,23 +85,25 @@ extension Call {
   @_optimize(speed) @inline(never) func checkOverlaps() throws(Failure) {
     let inputs = xentk_inputs(problem)
     let outputs = xentk_outputs(problem)
+    let inputExtents = xentk_extents(problem).assumingMemoryBound(to: Extent.self)
+    let extents = inputExtents + Int(XENTK_INPUTS)
     let given = Numbers(xentk_given(inputs, Int32(XENTK_INPUTS)))
     let wanted = Numbers(xentk_given(outputs, Int32(XENTK_OUTPUTS + XENTK_SCALARS)))
+    let outer = outer
+    let inner = problem.pointee.inner
+    for i in given { inputExtents[i] = Extent(inputs + i, outer, inner) }
     for o in wanted {
-      let output = extent(ofOutput: o)
-      for i in given {
-        if mayBeInPlace(o, i) && Self.isSame(outputs[o], inputs[i]) { continue }
-        if output.touches(Extent(inputs[i], problem)) { throw overlap(outputName(o), inputName(i)) }
+      let isOne = o >= Int(XENTK_OUTPUTS)
+      let output = Extent(outputs + o, isOne ? 1 : outer, isOne ? 1 : inner)
+      extents[o] = output
+      for i in given where output.touches(inputExtents[i]) {
+        if mayBeInPlace(o, i) && Self.isSame(outputs + o, inputs + i) { continue }
+        throw overlap(outputName(o), inputName(i))
       }
-      for other in wanted.below(o) where output.touches(extent(ofOutput: other)) {
+      for other in wanted.below(o) where output.touches(extents[other]) {
         throw overlap(outputName(o), outputName(other))
       }
     }
-  }
-
-  private func extent(ofOutput o: Int) -> Extent {
-    let array = xentk_outputs(problem)[o]
-    return o < Int(XENTK_OUTPUTS) ? Extent(array, problem) : Extent(array, 1, 1, 1)
   }
 
   @inline(never) private func overlap(_ output: StaticString, _ other: StaticString) -> Failure {
@@ -122,9 +124,10 @@ extension Call {
     }
   }
 
-  @inline(never) private static func isSame(_ a: xentk_array, _ b: xentk_array) -> Bool {
-    a.data == b.data && a.dtype == b.dtype && a.outer_stride == b.outer_stride && a.class_stride == b.class_stride
-      && a.inner_stride == b.inner_stride
+  @inline(never) private static func isSame(_ a: UnsafePointer<xentk_array>, _ b: UnsafePointer<xentk_array>) -> Bool {
+    let (a, b) = (a.pointee, b.pointee)
+    return a.data == b.data && a.dtype == b.dtype && a.outer_stride == b.outer_stride
+      && a.class_stride == b.class_stride && a.inner_stride == b.inner_stride
   }
 
   @inline(never) func inputName(_ i: Int) -> StaticString {
@@ -188,19 +191,14 @@ struct Extent {
   /// Bytes from one outer index to the next, and from the first to the last byte of one of them.
   private let period, width: UInt
 
-  init(_ array: xentk_array, _ problem: UnsafePointer<xentk_problem>) {
-    let inner = problem.pointee.inner
-    let outer = inner == 1 ? problem.pointee.rows : inner == 0 ? 0 : problem.pointee.rows / inner
-    self.init(array, outer, array.classes, inner)
-  }
-
-  @_optimize(speed) @inline(never) init(_ array: xentk_array, _ outer: Int64, _ classes: Int64, _ inner: Int64) {
-    guard let data = array.data, outer > 0, classes > 0, inner > 0 else {
+  @_optimize(speed) @inline(never) init(_ array: UnsafePointer<xentk_array>, _ outer: Int64, _ inner: Int64) {
+    let classes = array.pointee.classes
+    guard outer > 0, classes > 0, inner > 0 else {
       (low, high, period, width) = (0, 0, 0, 0)
       return
     }
     // Nothing here overflows: the sizes have been checked.
-    let size = Int64(array.size)
+    let size = Int64(array.pointee.size)
     var below: Int64 = 0
     var above = size
     func reach(_ count: Int64, _ stride: Int64) -> UInt {
@@ -208,20 +206,23 @@ struct Extent {
       if bytes < 0 { below &+= bytes } else { above &+= bytes }
       return UInt(bytes.magnitude)
     }
-    width = UInt(bitPattern: Int(size)) &+ reach(classes, array.class_stride) &+ reach(inner, array.inner_stride)
-    _ = reach(outer, array.outer_stride)
-    let start = UInt(bitPattern: data)
+    width = UInt(bitPattern: Int(size)) &+ reach(classes, array.pointee.class_stride) &+ reach(inner, array.pointee.inner_stride)
+    _ = reach(outer, array.pointee.outer_stride)
+    let start = UInt(bitPattern: array.pointee.data)
     low = start &+ UInt(bitPattern: Int(below))
     high = start &+ UInt(bitPattern: Int(above))
-    period = UInt(array.outer_stride.magnitude) &* UInt(bitPattern: Int(size))
+    period = UInt(array.pointee.outer_stride.magnitude) &* UInt(bitPattern: Int(size))
   }
 
   /// Whether the two may have a byte in common. Two column slices of one wider array do not: with one period, and each
   /// narrower than it, they lie side by side in every row.
-  @_optimize(speed) @inline(never) func touches(_ other: Extent) -> Bool {
-    guard low < high, other.low < other.high, low < other.high, other.low < high else { return false }
-    guard period > 0, period == other.period, width < period, other.width < period else { return true }
+  func touches(_ other: Extent) -> Bool {
+    low < high && other.low < other.high && low < other.high && other.low < high && !isBeside(other)
+  }
+
+  @inline(never) private func isBeside(_ other: Extent) -> Bool {
+    guard period > 0, period == other.period, width < period, other.width < period else { return false }
     let offset = (other.low % period + period - low % period) % period
-    return !(offset >= width && offset + other.width <= period)
+    return offset >= width && offset + other.width <= period
   }
 }

@@ -69,7 +69,7 @@ struct Call {
   _ function: StaticString, _ operation: Int, isPlain: Bool = false, _ error: UnsafeMutablePointer<xent_error>? = nil,
   _ body: (Call) throws(Failure) -> Void
 ) -> xent_status {
-  var room = xentk_any()
+  var room = xentk_new_room()
   return withUnsafeMutablePointer(to: &room) { room in
     let call = Call(function, isPlain: isPlain, operation, xentk_clear(room))
     return status(error) { () throws(Failure) in try body(call) }

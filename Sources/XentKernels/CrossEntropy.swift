@@ -30,7 +30,7 @@ struct RowsKernel {
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
 
-  @inline(never) init(_ rows: Rows) {
+  @inline(__always) init(_ rows: Rows) {
     self.rows = rows
     problem = rows.problem
     let p = rows.problem

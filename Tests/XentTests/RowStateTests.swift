@@ -54,6 +54,7 @@ import Testing
     let tree = Reading.depth * MemoryLayout<States>.stride
     let rows = 8 * MemoryLayout<Sums>.stride + Int(XENT_MAX_TOP) * MemoryLayout<Top.Entry>.stride
     #expect(tree + rows <= Int(XENTK_STATES))
+    #expect(MemoryLayout<Results>.size <= Int(XENTK_RESULTS))
     #expect(XentKernels.strip == Int(XENTK_STRIP) && XentKernels.chunk == Int(XENTK_CHUNK))
   }
 
