@@ -27,6 +27,12 @@ struct RowsKernel {
   let isPlainGrad: Bool
   /// Whether one state of a row is all that is wanted of it.
   let isQuick: Bool
+  /// Whether a row's loss is its target's −log p times a weight.
+  let isPlainLoss: Bool
+  /// Whether there are statistics of a row to be stored, and whether there is nothing but its lse.
+  let hasDescription, isOnlyLSE: Bool
+  /// What the plain gradient of every row that counts is multiplied by, where it is the same for all.
+  let sharedFactor: (hi: Double, lo: Double)?
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
 
@@ -45,10 +51,20 @@ struct RowsKernel {
     isPlainGrad =
       (isIndex && !isSmoothed || kind == XENTK_NO_TARGET) && !hasZ && p.pointee.softcap == 0
       && !p.pointee.class_mask.isGiven
+    isPlainLoss = isIndex && !isSmoothed && !hasZ && !isFocal
+    let isShared = hasGrad && isPlainGrad && !isFocal && !p.pointee.weight.isGiven && !p.pointee.grad_loss.isGiven
+    sharedFactor = isShared ? rows.coefficient(Position(outer: 0, inner: 0), (1, 0)) : nil
     let ofAll =
       p.pointee.lse.isGiven || p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
       || p.pointee.log_probs.isGiven || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
       || p.pointee.gathered.isGiven
+    let describesMore =
+      p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
+      || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven || p.pointee.gathered.isGiven
+      || p.pointee.target_log_prob.isGiven || p.pointee.target_rank.isGiven || p.pointee.row_z_loss.isGiven
+      || p.pointee.wants_correct != 0
+    hasDescription = describesMore || p.pointee.lse.isGiven
+    isOnlyLSE = p.pointee.lse.isGiven && !describesMore
     var wanted = Wanted()
     wanted.total = p.pointee.probs.isGiven || (kind == XENTK_NO_TARGET && hasGrad && isPlainGrad)
     wanted.target = isIndex && (needsLoss || p.pointee.target_log_prob.isGiven)
@@ -73,6 +89,7 @@ struct RowsKernel {
       : Self.hasTiles && isShort ? (rows.isWide ? Double.width : Float.width)
       : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
+    var losses = LaneSum()
     forEachBatch(first, last, size: size) { start, count in
       let isTiled = read(start, count, results)
       var done = 0
@@ -80,17 +97,18 @@ struct RowsKernel {
         let group = results + done / step
         let n = min(step, count &- done)
         conclude(n, group)
+        finish(start &+ done, n, group, &losses, lane: (start &+ done &- first) & (step &- 1), loss)
         var lane = 0
-        while lane < n {
-          let row = rows.position(start &+ done &+ lane)
-          finish(row, lane, group, loss)
-          if hasMatrix && !isTiled { write(row, lane, group) }
+        while hasMatrix && !isTiled && lane < n {
+          write(rows.position(start &+ done &+ lane), lane, group)
           lane &+= 1
         }
         done &+= n
       }
       if Self.hasTiles && hasMatrix && isTiled { writeTiled(start, count, results) }
     }
+    let total = losses.total
+    xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }
 
   /// Up to so many classes, and from so many rows on, rows are worked on eight at a time.
@@ -152,23 +170,19 @@ struct RowsKernel {
     _ tile: Tile<E>, _ start: Int, _ needed: Both<SIMD8<Int64>>, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
     tile.read(rows, problem.pointee.input, start, needed: needed)
+    let low = results
+    let high = E.halves == 2 ? results + 1 : results
     if wanted.total {
       let none = SIMD8<Int64>(repeating: -1)
-      guard let batches = tile.states(keeping: Both(none, none)) else { return false }
-      results.pointee.total = batches.low
-      if E.halves == 2 { results[1].total = batches.high }
+      guard tile.states(keeping: Both(none, none), in: Both(&low.pointee.total, &high.pointee.total)) else {
+        return false
+      }
     }
     if wanted.target {
-      guard let batches = tile.states(keeping: Both(results.pointee.targets, results[1].targets)) else { return false }
-      results.pointee.target = batches.low
-      if E.halves == 2 { results[1].target = batches.high }
+      let targets = Both(low.pointee.targets, high.pointee.targets)
+      guard tile.states(keeping: targets, in: Both(&low.pointee.target, &high.pointee.target)) else { return false }
     }
-    if wanted.largest {
-      guard let batches = tile.statesOfLargest() else { return false }
-      results.pointee.largest = batches.low
-      if E.halves == 2 { results[1].largest = batches.high }
-    }
-    return true
+    return !wanted.largest || tile.statesOfLargest(in: Both(&low.pointee.largest, &high.pointee.largest))
   }
 
   @inline(never) func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {

@@ -11,8 +11,11 @@ struct Batch {
   @inline(__always) init() {}
 
   /// Eight rows at once, without an anchor.
-  @inline(__always) init(hi: Doubles, lo: Doubles, exponent: Doubles, kept: Doubles, index: SIMD8<Int64>) {
+  @inline(__always) mutating func set(
+    hi: Doubles, lo: Doubles, exponent: Doubles, kept: Doubles, index: SIMD8<Int64>
+  ) {
     (self.hi, self.lo, self.exponent, self.kept, self.index) = (hi, lo, exponent, kept, index)
+    anchor = Doubles()
   }
 
   @inline(__always) mutating func set(_ lane: Int, _ state: RowState) {
@@ -55,6 +58,19 @@ struct Outcome {
     return Pair(loss.hi.replacing(with: 0, where: isTiny), loss.lo.replacing(with: 0, where: isTiny))
   }
 
+  /// log p(kept) of all eight, as `logProb`.
+  @inline(__always) var logProbs: Doubles {
+    var value = 0 - (loss.hi + loss.lo)
+    if largestOf(exponent.replacing(with: -exponent, where: exponent .< 0)) > 0 {
+      var lane = 0
+      while lane < step {
+        value[lane] = logProb(lane)
+        lane &+= 1
+      }
+    }
+    return value
+  }
+
   /// log p(kept), 0 and not −0 where it is certain.
   @inline(__always) func logProb(_ lane: Int) -> Double {
     let exponent = exponent[lane]
@@ -66,7 +82,22 @@ struct Outcome {
     exponent[lane] < 0 ? (scaled(others.hi[lane], exponent[lane]), 0) : (others.hi[lane], others.lo[lane])
   }
 
-  /// factor·(1 − p(kept)).
+  /// factor·(1 − p(kept)) of all eight.
+  @inline(__always) func others(times factor: Pair) -> Doubles {
+    let product = factor.hi * others.hi
+    let rest = fma(factor.hi, others.hi, -product) + (factor.hi * others.lo + factor.lo * others.hi)
+    var value = product.replacing(with: product + rest, where: product - product .== 0)
+    if largestOf(-exponent) > 0 {
+      var lane = 0
+      while lane < step {
+        if exponent[lane] < 0 { value[lane] = scaled(value[lane], exponent[lane]) }
+        lane &+= 1
+      }
+    }
+    return value
+  }
+
+  /// The same of one.
   @inline(__always) func others(_ lane: Int, times factor: (hi: Double, lo: Double)) -> Double {
     let product = factor.hi * others.hi[lane]
     let rest =
@@ -142,6 +173,13 @@ extension Batch {
     if rest == 0 || gap == -.infinity { return (0, 0, 0) }
     if gap == .infinity { return (anchor[lane] * 0x1p-200 - kept * 0x1p-200, 1, 200) }
     return (z, z, exponent)
+  }
+
+  /// log Σ exp over each whole row, rounded; nil unless all of them are ordinary.
+  @inline(__always) func logSumExps(_ outcome: UnsafePointer<Outcome>) -> Doubles? {
+    let (sum, lost) = twoSum(kept, outcome.pointee.loss.hi)
+    let odd = Doubles(repeating: 1).replacing(with: 0, where: (sum - sum .== 0) .& (outcome.pointee.exponent .== 0))
+    return largestOf(odd) > 0 ? nil : sum + (lost + outcome.pointee.loss.lo)
   }
 
   /// log Σ exp over the whole row: kept − log p(kept), as hi + lo.

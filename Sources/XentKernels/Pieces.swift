@@ -25,7 +25,12 @@ extension RowsKernel {
           if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[0] = -1 }
         }
         conclude(1, results)
-        if first == 0 { finish(row, 0, results, loss) }
+        if first == 0 {
+          var losses = LaneSum()
+          finish(Int(problem.pointee.row), 1, results, &losses, lane: 0, loss)
+          let total = losses.total
+          xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
+        }
       }
       var piece = first
       while piece < last {

@@ -122,6 +122,20 @@ struct Rows {
     return (counts, index)
   }
 
+  /// Stores a loss or a statistic of each of up to eight rows, where it is wanted.
+  @inline(__always) func store(_ v: Doubles, in array: xentk_array, _ first: Int, _ count: Int) {
+    guard array.isGiven else { return }
+    if count == step && inner == 1 && array.outer_stride == 1 && Int(array.dtype) == XENT_F32 {
+      let p = array.address(Position(outer: first, inner: 0))
+      return xentk_store_8floats(p, xentk_floats(v))
+    }
+    var lane = 0
+    while lane < count {
+      array.store(v[lane], position(first &+ lane))
+      lane &+= 1
+    }
+  }
+
   /// factor·upstream / (temperature·divisor): what a gradient is multiplied by, as hi + lo.
   @inline(never) func coefficient(_ row: Position, _ factor: (hi: Double, lo: Double)) -> (hi: Double, lo: Double) {
     var (top, topLow) = factor

@@ -25,48 +25,42 @@ extension RowsKernel {
   @inline(__always) func writeTile<E: Element>(
     _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
-    let groups = E.halves == 2 ? Both(results, results + 1) : Both(results, results)
+    let low = results
+    let high = E.halves == 2 && count > step ? results + 1 : results
     if problem.pointee.log_probs.isGiven {
       let array = problem.pointee.log_probs
-      let loss = Both(
-        groups.low.pointee.largestOutcome.ordinaryLoss, groups.high.pointee.largestOutcome.ordinaryLoss)
       tile.makeLogSoftmax(
-        Halves(groups.low.pointee.largest.kept, groups.high.pointee.largest.kept), loss, toOdd: array.size == 2)
-      var lane = 0
-      while lane < count {
-        let group = results + lane / step
-        let index = Int(group.pointee.largest.index[lane & 7])
-        tile.x[index &* E.width &+ lane] = E(rounding: group.pointee.largestOutcome.logProb(lane & 7))
-        lane &+= 1
-      }
+        Halves(low.pointee.largest.kept, high.pointee.largest.kept),
+        Both(low.pointee.largestOutcome.ordinaryLoss, high.pointee.largestOutcome.ordinaryLoss),
+        own: Halves(low.pointee.largestOutcome.logProbs, high.pointee.largestOutcome.logProbs),
+        at: Both(low.pointee.largest.index, high.pointee.largest.index), toOdd: array.size == 2)
       tile.write(rows, array, start, count)
       return true
     }
     if problem.pointee.probs.isGiven {
       let one = Pair(Doubles(repeating: 1), Doubles())
-      let totals = Both(groups.low.pointee.total.totals, groups.high.pointee.total.totals)
-      guard tile.makeSoftmax(totals, Both(one, one)) else { return false }
+      let none = SIMD8<Int64>(repeating: -1)
+      let totals = Both(low.pointee.total.totals, high.pointee.total.totals)
+      guard tile.makeSoftmax(totals, Both(one, one), own: Halves(repeating: 0), at: Both(none, none)) else {
+        return false
+      }
       tile.write(rows, problem.pointee.probs, start, count)
       return true
     }
     guard isPlainGrad else { return false }
-    let low = plainFactors(start, min(count, step), results)
-    let factors = Both(low, count > step ? plainFactors(start &+ step, count &- step, results + 1) : low)
-    func totals(_ group: UnsafeMutablePointer<Results>) -> Totals {
-      wanted.target ? group.pointee.target.totals : group.pointee.total.totals
-    }
-    guard tile.makeSoftmax(Both(totals(groups.low), totals(groups.high)), factors) else { return false }
-    var lane = 0
-    while lane < count {
-      let group = results + lane / step
-      let target = Int(group.pointee.targets[lane & 7])
-      if target >= 0 {
-        let factor = lane < step ? factors.low : factors.high
-        let others = group.pointee.targetOutcome.others(lane & 7, times: (factor.hi[lane & 7], factor.lo[lane & 7]))
-        tile.x[target &* E.width &+ lane] = E(rounding: -others)
-      }
-      lane &+= 1
-    }
+    let factor = plainFactors(start, min(count, step), low)
+    let factors = Both(factor, count > step ? plainFactors(start &+ step, count &- step, high) : factor)
+    let totals =
+      wanted.target
+      ? Both(low.pointee.target.totals, high.pointee.target.totals)
+      : Both(low.pointee.total.totals, high.pointee.total.totals)
+    let own =
+      wanted.target
+      ? Halves(
+        -low.pointee.targetOutcome.others(times: factors.low), -high.pointee.targetOutcome.others(times: factors.high))
+      : Halves(repeating: 0)
+    let targets = Both(low.pointee.targets, high.pointee.targets)
+    guard tile.makeSoftmax(totals, factors, own: own, at: targets) else { return false }
     tile.write(rows, problem.pointee.grad, start, count)
     return true
   }
@@ -76,6 +70,12 @@ extension RowsKernel {
     _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Pair {
     var factors = Pair(Doubles(), Doubles())
+    if let factor = sharedFactor {
+      let counts = results.pointee.counts .> 0
+      factors.hi.replace(with: factor.hi, where: counts)
+      factors.lo.replace(with: factor.lo, where: counts)
+      return factors
+    }
     var lane = 0
     while lane < count {
       if results.pointee.counts[lane] > 0 {

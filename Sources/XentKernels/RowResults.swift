@@ -4,11 +4,82 @@ import CXent
 import CXentSystem
 
 extension RowsKernel {
+  /// A group of `count` rows; losses of ordinary size are added to `losses`, that of the first row in `lane`: rows come in
+  /// eights or one by one, and each has its lane.
   @inline(__always) func finish(
-    _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>, _ loss: UnsafeMutablePointer<xentk_loss>
+    _ first: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ losses: inout LaneSum, lane: Int,
+    _ loss: UnsafeMutablePointer<xentk_loss>
   ) {
-    if problem.pointee.wants_loss != 0 { recordLoss(row, lane, results, loss) }
-    if wanted.largest || problem.pointee.target_log_prob.isGiven { describe(row, lane, results, loss) }
+    if problem.pointee.wants_loss != 0 { recordLosses(first, count, results, &losses, lane: lane, loss) }
+    guard hasDescription else { return }
+    if isOnlyLSE, let lse = results.pointee.largest.logSumExps(&results.pointee.largestOutcome) {
+      return rows.store(lse, in: problem.pointee.lse, first, count)
+    }
+    var lane = 0
+    while lane < count {
+      describe(rows.position(first &+ lane), lane, results, loss)
+      lane &+= 1
+    }
+  }
+
+  @inline(__always) private func recordLosses(
+    _ first: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ losses: inout LaneSum, lane: Int,
+    _ loss: UnsafeMutablePointer<xentk_loss>
+  ) {
+    guard isPlainLoss else {
+      var lane = 0
+      while lane < count {
+        recordLoss(rows.position(first &+ lane), lane, results, loss)
+        lane &+= 1
+      }
+      return
+    }
+    // What does not count is 0; what is not of ordinary size, or NaN, goes its own way.
+    let own = results.pointee.targetOutcome.loss
+    let zero = Doubles()
+    let isCounted = results.pointee.counts .> 0
+    var hi = zero.replacing(with: own.hi, where: isCounted)
+    var lo = zero.replacing(with: own.lo, where: isCounted)
+    var isNothing = hi .== 0
+    if problem.pointee.weight.isGiven {
+      var weight = zero
+      var lane = 0
+      while lane < count {
+        if results.pointee.counts[lane] > 0 { weight[lane] = rows.weight(Int(results.pointee.targets[lane])) }
+        lane &+= 1
+      }
+      let product = weight * hi
+      lo = fma(weight, hi, -product) + weight * lo
+      hi = product
+      isNothing = (isNothing .| (weight .== 0)) .& (product .== 0)
+    }
+    let size = hi.replacing(with: -hi, where: hi .< 0)
+    let isUsual = (size .>= 0x1p-900) .& (size .< 0x1p900) .& (results.pointee.targetOutcome.exponent .== 0)
+    let isFine = isNothing .| isUsual
+    hi.replace(with: 0, where: .!isUsual)
+    lo.replace(with: 0, where: .!isUsual)
+    losses.add(Self.moved(hi, to: lane, count), Self.moved(lo, to: lane, count))
+    rows.store(hi + lo, in: problem.pointee.row_loss, first, count)
+    let odd = Doubles(repeating: 1).replacing(with: 0, where: isFine)
+    if largestOf(odd) > 0 {
+      var lane = 0
+      while lane < count {
+        if odd[lane] > 0 { recordLoss(rows.position(first &+ lane), lane, results, loss) }
+        lane &+= 1
+      }
+    }
+  }
+
+  /// The first `count` of eight, or one of them moved to another lane; the others are 0.
+  @inline(__always) private static func moved(_ v: Doubles, to lane: Int, _ count: Int) -> Doubles {
+    if count == step { return v }
+    var result = Doubles()
+    var i = 0
+    while i < count {
+      result[lane &+ i] = v[i]
+      i &+= 1
+    }
+    return result
   }
 
   @inline(never) func recordLoss(

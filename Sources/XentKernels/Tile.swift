@@ -25,14 +25,19 @@ struct Tile<E: Element> {
 
   // ---- States -------------------------------------------------------------------------------------------------------
 
-  /// The rows' states with the element at each index kept out (−1: none), nil unless all of them are ordinary: of
+  /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
   /// elements up to 2^15, and not of masks alone.
-  @inline(__always) func states(keeping index: Both<SIMD8<Int64>>) -> Both<Batch>? {
-    sums(keeping: E.rounded(Halves(numbers(index.low), numbers(index.high))), index)
+  @inline(__always) func states(keeping index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
+    sums(keeping: Self.places(index), index, in: out)
+  }
+
+  /// Indices as classes are counted in the lanes.
+  @inline(__always) private static func places(_ index: Both<SIMD8<Int64>>) -> E.Lanes {
+    E.rounded(Halves(numbers(index.low), numbers(index.high)))
   }
 
   /// The same with the first of the largest elements kept out.
-  @inline(never) func statesOfLargest() -> Both<Batch>? {
+  @inline(never) func statesOfLargest(in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
     var largest = E.Lanes(repeating: -.infinity)
     var c = 0
     while c < classes {
@@ -40,38 +45,45 @@ struct Tile<E: Element> {
       c &+= 1
     }
     var place = E.Lanes(repeating: -1)
+    var number = E.Lanes(repeating: E(rounding: Double(classes)))
     while c > 0 {
       c &-= 1
-      place = E.replacing(place, with: E.Lanes(repeating: E(rounding: Double(c))), where: self[c], is: largest)
+      number -= E.Lanes(repeating: 1)
+      place = E.replacing(place, with: number, where: self[c], is: largest)
     }
     // Rows of nothing but masks.
     let empty = E.replacing(place, with: E.Lanes(repeating: .infinity), where: largest, is: E.Lanes(repeating: -.infinity))
-    if E.largestLane(empty) == .infinity { return nil }
-    return sums(keeping: place, Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1))))
+    if E.largestLane(empty) == .infinity { return false }
+    return sums(keeping: place, Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1))), in: out)
   }
 
-  @inline(never) private func sums(keeping place: E.Lanes, _ index: Both<SIMD8<Int64>>) -> Both<Batch>? {
+  @inline(never) private func sums(
+    keeping place: E.Lanes, _ index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
     let nothing = E.Lanes(repeating: -.infinity)
+    let one = E.Lanes(repeating: 1)
     var kept = nothing
     var largest = nothing
+    var number = E.Lanes(repeating: 0)
     var c = 0
     while c < classes {
-      let number = E.Lanes(repeating: E(rounding: Double(c)))
       kept = E.replacing(kept, with: self[c], where: place, is: number)
       largest = E.larger(largest, E.replacing(self[c], with: nothing, where: place, is: number))
+      number += one
       c &+= 1
     }
     let largests = Halves(E.widened(largest, 0), E.widened(largest, 1))
-    if !isNear(largests.low) || (E.halves == 2 && !isNear(largests.high)) { return nil }
+    if !isNear(largests.low) || (E.halves == 2 && !isNear(largests.high)) { return false }
     let exponent = Halves(
       (largests.low * log2e).rounded(.toNearestOrEven), (largests.high * log2e).rounded(.toNearestOrEven))
     let window = LaneWindow<E>(shift: Halves(E.sumShift - exponent.low, E.sumShift - exponent.high))
     let slots = Slots<E>(xentk_states(workspace))
+    number = E.Lanes(repeating: 0)
     c = 0
     while c < classes {
-      let number = E.Lanes(repeating: E(rounding: Double(c)))
       let x = E.replacing(self[c], with: nothing, where: place, is: number)
       slots.add(E.term(E.larger(x, window.lowest), window.magic), c)
+      number += one
       c &+= 1
       if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
     }
@@ -83,15 +95,17 @@ struct Tile<E: Element> {
         c &+= 1
       }
     }
-    slots.flush(isFirst: c <= E.strip)
+    let hasStrips = c > E.strip
+    if hasStrips { slots.flush(isFirst: false) }
     let scale = powerOfTwo(-E.sumShift) / E.bias
-    func batch(_ half: Int, _ exponent: Doubles, _ index: SIMD8<Int64>) -> Batch {
-      let total = slots.reduced(half)
-      return Batch(
+    func conclude(_ half: Int, _ exponent: Doubles, _ index: SIMD8<Int64>, _ out: UnsafeMutablePointer<Batch>) {
+      let total = slots.reduced(half, isFlushed: hasStrips)
+      out.pointee.set(
         hi: total.hi * scale, lo: total.lo * scale, exponent: exponent, kept: E.widened(kept, half), index: index)
     }
-    let low = batch(0, exponent.low, index.low)
-    return Both(low, E.halves == 2 ? batch(1, exponent.high, index.high) : low)
+    conclude(0, exponent.low, index.low, out.low)
+    if E.halves == 2 { conclude(1, exponent.high, index.high, out.high) }
+    return true
   }
 
   /// Whether all of eight are within ±2^15.
@@ -103,8 +117,10 @@ struct Tile<E: Element> {
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
   /// Makes factor·exp(x) / total of every element, as `Writer` does; false, and nothing done, where that is not for
-  /// ordinary totals and factors.
-  @inline(never) func makeSoftmax(_ total: Both<Totals>, _ factor: Both<Pair>) -> Bool {
+  /// ordinary totals and factors. `own` instead where the class is the row's `index`.
+  @inline(never) func makeSoftmax(
+    _ total: Both<Totals>, _ factor: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>
+  ) -> Bool {
     guard let low = Share<E>(total.low, factor.low), let high = E.halves == 2 ? Share<E>(total.high, factor.high) : low
     else { return false }
     let window = LaneWindow<E>(shift: Halves(low.shift, high.shift))
@@ -112,6 +128,9 @@ struct Tile<E: Element> {
     let kl = E.rounded(
       Halves((low.mantissa - E.widened(kh, 0)) + low.rest, (high.mantissa - E.widened(kh, 1)) + high.rest))
     let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    let own = E.rounded(own)
+    let place = Self.places(index)
+    var number = E.Lanes(repeating: 0)
     var c = 0
     while c < classes {
       let term = E.term(E.larger(self[c], window.lowest), window.magic)
@@ -119,17 +138,26 @@ struct Tile<E: Element> {
       let product = major * kh
       let lost = E.multiplyAdd(major, kh, -product)
       let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
-      E.store((product + E.multiplyAdd(term.scale, rest, lost)) * down, x + c &* E.width)
+      let value = (product + E.multiplyAdd(term.scale, rest, lost)) * down
+      E.store(E.replacing(value, with: own, where: place, is: number), x + c &* E.width)
+      number += E.Lanes(repeating: 1)
       c &+= 1
     }
     return true
   }
 
-  /// Makes (x − largest) − loss of every element.
-  @inline(never) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
+  /// Makes (x − largest) − loss of every element, and `own` of the one at the row's `index`.
+  @inline(never) func makeLogSoftmax(
+    _ largest: Halves, _ loss: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>, toOdd: Bool
+  ) {
+    let own = E.rounded(own)
+    let place = Self.places(index)
+    var number = E.Lanes(repeating: 0)
     var c = 0
     while c < classes {
-      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
+      let value = E.difference(self[c], largest, loss, toOdd: toOdd)
+      E.store(E.replacing(value, with: own, where: place, is: number), x + c &* E.width)
+      number += E.Lanes(repeating: 1)
       c &+= 1
     }
   }
@@ -181,21 +209,31 @@ private struct Slots<E: Element> {
     if E.hasLow { Double.store(l, low + at) }
   }
 
-  /// `reduced` (Part.swift) of eight rows: halves onto halves.
-  @inline(__always) func reduced(_ half: Int) -> (hi: Doubles, lo: Doubles) {
+  /// `reduced` (Part.swift) of eight rows: halves onto halves. Not `isFlushed`: there is one strip, still in f32.
+  @inline(__always) func reduced(_ half: Int, isFlushed: Bool) -> (hi: Doubles, lo: Doubles) {
     let high = high + half &* step
     let low = low + half &* step
-    var count = E.width / 2
+    let top = E.width / 2
+    var slot = 0
+    while slot < top {
+      let one = slot &* E.width
+      let other = one &+ top &* E.width
+      let a = isFlushed ? (Double.load(high + one), E.hasLow ? Double.load(low + one) : Doubles()) : value(one, half)
+      let b = isFlushed ? (Double.load(high + other), E.hasLow ? Double.load(low + other) : Doubles()) : value(other, half)
+      let (sum, lost) = twoSum(a.0, b.0)
+      Double.store(sum, high + one)
+      Double.store(E.hasLow ? a.1 + b.1 + lost : lost, low + one)
+      slot &+= 1
+    }
+    var count = top / 2
     while count > 1 {
-      var slot = 0
+      slot = 0
       while slot < count {
-        let at = slot &* E.width
+        let one = slot &* E.width
         let other = (slot &+ count) &* E.width
-        let (sum, lost) = twoSum(Double.load(high + at), Double.load(high + other))
-        let hasLow = E.hasLow || count < E.width / 2
-        let rest = hasLow ? Double.load(low + at) + Double.load(low + other) + lost : lost
-        Double.store(sum, high + at)
-        Double.store(rest, low + at)
+        let (sum, lost) = twoSum(Double.load(high + one), Double.load(high + other))
+        Double.store(sum, high + one)
+        Double.store(Double.load(low + one) + Double.load(low + other) + lost, low + one)
         slot &+= 1
       }
       count /= 2
@@ -205,6 +243,14 @@ private struct Slots<E: Element> {
     let sum = one + rest
     let isFinite = one - one .== 0
     return (one.replacing(with: sum, where: isFinite), Doubles().replacing(with: rest - (sum - one), where: isFinite))
+  }
+
+  /// A sum of the only strip.
+  @inline(__always) private func value(_ at: Int, _ half: Int) -> (Doubles, Doubles) {
+    var high = Doubles()
+    var low = Doubles()
+    E.flush(E.load(sums + at), E.load(rests + at), half, to: &high, &low)
+    return (high, low)
   }
 }
 

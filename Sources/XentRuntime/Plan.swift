@@ -51,7 +51,8 @@ struct Pieces {
     let chunks = (problem.pointee.classes + chunk - 1) / chunk
     guard Int(problem.pointee.operation) == XENTK_ROWS, chunks >= 2 * Self.least else { return nil }
     let threads = Threads.number(for: problem)
-    guard threads > 1, problem.pointee.rows < 2 * threads else { return nil }
+    // At most as many rows as there are segments: each of them would be one on its own, and the losses add up the same.
+    guard threads > 1, problem.pointee.rows < min(2 * threads, Int64(XENTK_SEGMENTS)) else { return nil }
     // A power of two, for a piece to be a subtree.
     var size = Self.least
     while (chunks + size - 1) / size > Int64(XENTK_SEGMENTS) { size *= 2 }
