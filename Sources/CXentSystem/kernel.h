@@ -205,7 +205,7 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
 }
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
-enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2240 };
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2560 };
 typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */

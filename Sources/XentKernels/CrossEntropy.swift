@@ -7,6 +7,8 @@ import CXentSystem
 /// What a batch of rows has come to: eight rows, a lane each. Of a state or an outcome that is not wanted nothing is set.
 struct Results {
   var total = Batch(), target = Batch(), largest = Batch()
+  /// The sum over all classes, of what the plain gradient or the probabilities are made of.
+  var gradTotals = Totals(), probTotals = Totals()
   var targetOutcome = Outcome.nothing, largestOutcome = Outcome.nothing
   var focal = (value: Pair(Doubles(), Doubles()), slope: Pair(Doubles(), Doubles()))
   /// The target where it is an index, −1 elsewhere.
@@ -237,8 +239,18 @@ struct RowsKernel {
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
     let others = isFocal || problem.pointee.grad.isGiven
-    if wanted.target { results.pointee.target.conclude(count, others: others, in: &results.pointee.targetOutcome) }
-    if wanted.largest { results.pointee.largest.conclude(count, others: others, in: &results.pointee.largestOutcome) }
+    if wanted.target { results.pointee.target.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.targetOutcome) }
+    if wanted.largest { results.pointee.largest.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.largestOutcome) }
+    if wanted.total {
+      results.pointee.total.setTotals(isWide: rows.isWide, hasKept: false, in: &results.pointee.probTotals)
+    }
+    if isPlainGrad && problem.pointee.grad.isGiven {
+      if wanted.target {
+        results.pointee.target.setTotals(isWide: rows.isWide, hasKept: true, in: &results.pointee.gradTotals)
+      } else {
+        results.pointee.gradTotals = results.pointee.probTotals
+      }
+    }
     if isFocal && wanted.target {
       results.pointee.focal = results.pointee.targetOutcome.focal(
         gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)

@@ -74,6 +74,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Self>)
   /// As f32, to be rounded again, to 16 bits.
   static func loadNarrowed(_ p: UnsafePointer<Self>) -> SIMD8<Float>
+  /// factor / total, as precisely as outputs need it.
+  static func share(_ factor: Pair, of total: Pair) -> Pair
   static func from(_ v: Float) -> Self
   var widened: Double { get }
   init(rounding value: Double)
@@ -202,6 +204,7 @@ extension Float: Element {
     xentk_store_8floats(p, v)
   }
   @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Float>) -> SIMD8<Float> { xentk_load_8floats(p) }
+  @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { Pair(factor.hi / total.hi, Doubles()) }
   @inline(__always) static func from(_ v: Float) -> Float { v }
   @inline(__always) var widened: Double { Double(self) }
   @inline(__always) init(rounding value: Double) { self = Float(value) }
@@ -268,6 +271,7 @@ extension Double: Element {
   @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Double>) -> SIMD8<Float> {
     xentk_floats(oddFloats(xentk_load_doubles(p)))
   }
+  @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { factor / total }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }
   @inline(__always) var widened: Double { self }
   @inline(__always) init(rounding value: Double) { self = value }

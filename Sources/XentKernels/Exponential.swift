@@ -47,6 +47,28 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
 }
 
+/// `exponential` for f32 results: hi alone, within 2^-41.
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)
+#endif
+func exponentialOfNarrow(_ x: Doubles, magic: Doubles) -> Exponential {
+  let biased = fma(x, Doubles(repeating: log2e), magic)
+  let n = biased - magic
+  let r = fma(n, Doubles(repeating: -ln2Lo), fma(n, Doubles(repeating: -ln2Hi), x))
+  var q = Doubles(repeating: 0x1.27e4fb7789f5cp-22)
+  q = fma(q, r, Doubles(repeating: 0x1.71de3a556c734p-19))
+  q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-16))
+  q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-13))
+  q = fma(q, r, Doubles(repeating: 0x1.6c16c16c16c17p-10))
+  q = fma(q, r, Doubles(repeating: 0x1.1111111111111p-7))
+  q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-5))
+  q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-3))
+  q = fma(q, r, Doubles(repeating: 0.5))
+  return Exponential(value: Pair(fma(r * r, q, r) + 1, Doubles()), biased: biased)
+}
+
 /// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5.
 @inline(never) func exponential(_ x: Doubles, _ xLow: Doubles = Doubles()) -> (value: Pair, exponent: Doubles) {
   let magic = Doubles(repeating: 0x1.8p52)
@@ -60,21 +82,9 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
 /// u = 2^k·m with m in [√½, √2), f = m − 1, s = f / (2 + f): log m = f − (f²/2 − s·(f²/2 + R(s²))), R as in fdlibm's
 /// e_log.c (Sun Microsystems 1993, error 2^-58.45); f²/2 and the outer difference are carried with what they lose.
 @inline(__always) func logarithm(_ u: Pair, exponent: Doubles, offset: Pair) -> Pair {
-  let bits = unsafeBitCast(u.hi, to: SIMD8<Int64>.self)
-  let steps = (bits &- 0x3FE6_A09E_667F_3BCD) &>> 52
-  let m = unsafeBitCast(bits &- (steps &<< 52), to: Doubles.self)
-  // A small integer to f64: no level below v4 has the instruction.
-  let k = unsafeBitCast(steps &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52 + exponent
-  let f = m - 1
-  let s = f / (f + 2)
-  let w = s * s
-  var p = Doubles(repeating: 1.479819860511658591e-01)
-  p = fma(p, w, Doubles(repeating: 1.531383769920937332e-01))
-  p = fma(p, w, Doubles(repeating: 1.818357216161805012e-01))
-  p = fma(p, w, Doubles(repeating: 2.222219843214978396e-01))
-  p = fma(p, w, Doubles(repeating: 2.857142874366239149e-01))
-  p = fma(p, w, Doubles(repeating: 3.999999999940941908e-01))
-  p = fma(p, w, Doubles(repeating: 6.666666666666735130e-01))
+  let (f, steps) = aroundOne(u.hi)
+  let k = steps + exponent
+  let (s, w, p) = logarithmSeries(f)
   let half = f * 0.5
   let square = half * f
   let squareLow = fma(half, f, -square)
@@ -84,4 +94,35 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   let (high, highLow) = twoSum(k * ln2Hi, head)
   let (sum, sumLow) = twoSum(offset.hi, high)
   return Pair(normalizing: sum, sumLow + (highLow + (fma(k, Doubles(repeating: ln2Lo), headLow) + offset.lo)))
+}
+
+/// `logarithm` for f32 results: the same with f64's own roundings, relative error 2^-50. `inverse` is 1 / u.hi.
+@inline(__always) func logarithmOfNarrow(_ u: Pair, inverse: Doubles, exponent: Doubles) -> Doubles {
+  let (f, steps) = aroundOne(u.hi)
+  let (s, w, p) = logarithmSeries(f)
+  let square = f * f * 0.5
+  return fma(steps + exponent, Doubles(repeating: 0x1.62e42fefa39efp-1), u.lo * inverse + (f - (square - s * fma(w, p, square))))
+}
+
+/// v / 2^k − 1 with v / 2^k in [√½, √2), and k.
+@inline(__always) private func aroundOne(_ v: Doubles) -> (f: Doubles, k: Doubles) {
+  let bits = unsafeBitCast(v, to: SIMD8<Int64>.self)
+  let steps = (bits &- 0x3FE6_A09E_667F_3BCD) &>> 52
+  let m = unsafeBitCast(bits &- (steps &<< 52), to: Doubles.self)
+  // A small integer to f64: no level below v4 has the instruction.
+  return (m - 1, unsafeBitCast(steps &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52)
+}
+
+/// s = f / (2 + f), w = s² and R(w) / w.
+@inline(__always) private func logarithmSeries(_ f: Doubles) -> (s: Doubles, w: Doubles, p: Doubles) {
+  let s = f / (f + 2)
+  let w = s * s
+  var p = Doubles(repeating: 1.479819860511658591e-01)
+  p = fma(p, w, Doubles(repeating: 1.531383769920937332e-01))
+  p = fma(p, w, Doubles(repeating: 1.818357216161805012e-01))
+  p = fma(p, w, Doubles(repeating: 2.222219843214978396e-01))
+  p = fma(p, w, Doubles(repeating: 2.857142874366239149e-01))
+  p = fma(p, w, Doubles(repeating: 3.999999999940941908e-01))
+  p = fma(p, w, Doubles(repeating: 6.666666666666735130e-01))
+  return (s, w, p)
 }

@@ -3,7 +3,7 @@
 /// For each row the sum over its other elements, and the element kept out of it: the target, or the largest.
 struct Batch {
   private(set) var hi = Doubles(), lo = Doubles(), exponent = Doubles()
-  private var anchor = Doubles()
+  private(set) var anchor = Doubles()
   private(set) var kept = Doubles()
   /// Where the largest first stands, −1 for none.
   private(set) var index = SIMD8<Int64>()
@@ -109,13 +109,20 @@ struct Outcome {
 
 extension Batch {
   /// Of the first `count` rows; what the other lanes hold is nothing to look at. `others`: where 1 − p(kept) is wanted,
-  /// otherwise it is left as it is.
-  @inline(never) func conclude(_ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>) {
-    let (gap, gapLow) = twoSum(anchor, -kept)
+  /// otherwise it is left as it is. `isWide`: with all that f64 results need; for f32 2^-40 is enough, and the low parts
+  /// are 0.
+  @inline(never) func conclude(
+    _ count: Int, isWide: Bool, others: Bool, in outcome: UnsafeMutablePointer<Outcome>
+  ) {
+    let zero = Doubles()
     let magic = Doubles(repeating: 0x1.8p52)
-    let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow, magic: magic)
+    let (gap, gapLow) = twoSum(anchor, -kept)  // of f32 without a low part where it matters
+    let e =
+      isWide
+      ? exponential(clamped(gap, -0x1p16, 0x1p16), gapLow, magic: magic)
+      : exponentialOfNarrow(clamped(gap, -0x1p16, 0x1p16), magic: magic)
     let rest = Pair(hi, lo)
-    let z = rest * e.value
+    let z = isWide ? rest * e.value : Pair(hi * e.value.hi, zero)
     let zExponent = exponent + (e.biased - magic)
     let scale = powerOfTwo(clamped(zExponent, -960, 60))
     let small = Pair(z.hi * scale, z.lo * scale)
@@ -123,7 +130,6 @@ extension Batch {
     let sum = Pair(normalizing: one, lost + small.lo)
 
     // log(1 + z); beyond 2^60 log(z), and where exp(gap) would leave the format gap + log(rest).
-    let zero = Doubles()
     let large = zExponent .> 60
     let steep = gap .> 0x1p16
     var u = sum
@@ -135,14 +141,19 @@ extension Batch {
     u.lo.replace(with: rest.lo, where: steep)
     k.replace(with: exponent, where: steep)
     let offset = Pair(zero.replacing(with: gap, where: steep), zero.replacing(with: gapLow, where: steep))
-    if others {
-      var others = small / sum
-      others.hi.replace(with: 1, where: large)
-      others.lo.replace(with: 0, where: large)
-      outcome.pointee.others = others
-    }
-    outcome.pointee.loss = logarithm(u, exponent: k, offset: offset)
     outcome.pointee.exponent = zero
+    if isWide {
+      outcome.pointee.loss = logarithm(u, exponent: k, offset: offset)
+      if others { outcome.pointee.others = small / sum }
+    } else {
+      let inverse = 1 / u.hi
+      outcome.pointee.loss = Pair(logarithmOfNarrow(u, inverse: inverse, exponent: k) + offset.hi, zero)
+      if others { outcome.pointee.others = Pair(small.hi * inverse, zero) }
+    }
+    if others {
+      outcome.pointee.others.hi.replace(with: 1, where: large)
+      outcome.pointee.others.lo.replace(with: 0, where: large)
+    }
 
     let ordinary = (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
     let odd = zero.replacing(with: 1, where: .!ordinary)

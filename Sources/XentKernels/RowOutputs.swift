@@ -40,7 +40,7 @@ extension RowsKernel {
     if problem.pointee.probs.isGiven {
       let one = Pair(Doubles(repeating: 1), Doubles())
       let none = SIMD8<Int64>(repeating: -1)
-      let totals = Both(low.pointee.total.totals, high.pointee.total.totals)
+      let totals = Both(low.pointee.probTotals, high.pointee.probTotals)
       guard tile.makeSoftmax(totals, Both(one, one), own: Halves(repeating: 0), at: Both(none, none)) else {
         return false
       }
@@ -50,10 +50,7 @@ extension RowsKernel {
     guard isPlainGrad else { return false }
     let factor = plainFactors(start, min(count, step), low)
     let factors = Both(factor, count > step ? plainFactors(start &+ step, count &- step, high) : factor)
-    let totals =
-      wanted.target
-      ? Both(low.pointee.target.totals, high.pointee.target.totals)
-      : Both(low.pointee.total.totals, high.pointee.total.totals)
+    let totals = Both(low.pointee.gradTotals, high.pointee.gradTotals)
     let own =
       wanted.target
       ? Halves(
@@ -110,7 +107,7 @@ extension RowsKernel {
   @inline(never) func writeProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
     let sink = rows.sink(problem.pointee.probs, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
-    let total = results.pointee.total.state(lane).rest
+    let total = results.pointee.probTotals.wide(lane) ?? results.pointee.total.state(lane).rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
   }
 
@@ -132,7 +129,9 @@ extension RowsKernel {
     let source = rows.source(problem.pointee.input, row)
     if isPlainGrad {
       let c = plainFactor(row, lane, results)
-      let total = target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest
+      let total =
+        results.pointee.gradTotals.wide(lane)
+        ?? (target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest)
       source.writeSoftmax(total: total, factor: c, to: sink)
       if target >= 0 { sink.put(-results.pointee.targetOutcome.others(lane, times: c), at: target) }
       return

@@ -278,7 +278,7 @@ private struct Share<E: Element> {
     let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4))
     let isOrdinary = (total.hi .> 0) .& (total.hi .< .infinity)
     if largestOf(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) > 0 { return nil }
-    let share = factor / Pair(total.hi, total.lo)
+    let share = E.share(factor, of: Pair(total.hi, total.lo))
     let hi = share.hi * (1 / E.bias)
     let lo = share.lo * (1 / E.bias)
     let isZero = hi .== 0
@@ -307,40 +307,58 @@ private struct Share<E: Element> {
 
 /// Sums of whole rows; NaN also for what would need an anchor.
 struct Totals {
-  let hi, lo, exponent: Doubles
+  var hi = Doubles(), lo = Doubles(), exponent = Doubles()
+}
+
+extension Totals {
+  /// Of one row, nil where that is not ordinary.
+  @inline(__always) func wide(_ lane: Int) -> Wide? {
+    let total = Wide(hi[lane], lo[lane], exponent: exponent[lane])
+    return total.isOrdinary ? total : nil
+  }
 }
 
 extension Batch {
-  /// The kept elements' terms back in, as RowState.total does it, of what Tile.states has made.
-  @inline(never) var totals: Totals {
-    let one = exponential(clamped(kept, -0x1p16, 0x1p16))
-    let hasKept = kept .!= -.infinity
+  /// The kept elements' terms back in, where there are such, in all lanes or in none; `isWide` as in `conclude`.
+  @inline(__always) func setTotals(isWide: Bool, hasKept: Bool, in totals: UnsafeMutablePointer<Totals>) {
+    let isOdd = anchor .!= 0
+    guard hasKept else {
+      totals.pointee.hi = hi.replacing(with: .nan, where: isOdd)
+      totals.pointee.lo = lo
+      totals.pointee.exponent = exponent
+      return
+    }
+    let magic = Doubles(repeating: 0x1.8p52)
+    let x = clamped(kept, -0x1p16, 0x1p16)
+    let e = isWide ? exponential(x, Doubles(), magic: magic) : exponentialOfNarrow(x, magic: magic)
+    totals.pointee.add(self, e.value, e.biased - magic, isWide: isWide)
     // A NaN or an infinity has no exponent, by which it could be found to be nothing next to the kept element.
-    let isOdd = (hasKept .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))) .| .!(hi .< .infinity)
-    let sum = Totals.sum(Totals(hi: hi, lo: lo, exponent: exponent), one.value, one.exponent)
-    return Totals(
-      hi: hi.replacing(with: sum.hi, where: hasKept).replacing(with: .nan, where: isOdd),
-      lo: lo.replacing(with: sum.lo, where: hasKept),
-      exponent: exponent.replacing(with: sum.exponent, where: hasKept))
+    let isFar = (kept .!= -.infinity) .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))
+    totals.pointee.hi.replace(with: .nan, where: isOdd .| isFar .| .!(hi .< .infinity))
   }
 }
 
 extension Totals {
-  /// `Wide.+` lane by lane, both anchors 0.
-  @inline(__always) fileprivate static func sum(_ a: Totals, _ b: Pair, _ bExponent: Doubles) -> Totals {
-    let gap = bExponent - a.exponent
+  /// `Wide.+` lane by lane, both anchors 0: the sum of a batch's rests and of its kept elements, where these are not −inf.
+  @inline(__always) fileprivate mutating func add(_ a: Batch, _ b: Pair, _ bExponent: Doubles, isWide: Bool) {
+    let none = a.kept .== -.infinity
+    let gap = (bExponent - a.exponent).replacing(with: -1000, where: none)
     let isFirst = gap .> 0
     let largeHi = a.hi.replacing(with: b.hi, where: isFirst)
-    let largeLo = a.lo.replacing(with: b.lo, where: isFirst)
-    let exponent = a.exponent.replacing(with: bExponent, where: isFirst)
     let distance = gap.replacing(with: -gap, where: isFirst)
     let scale = powerOfTwo(clamped(distance, -1000, 0))
-    let (sum, lost) = twoSum(largeHi, b.hi.replacing(with: a.hi, where: isFirst) * scale)
+    let isNear = distance .> -400
+    exponent = a.exponent.replacing(with: bExponent, where: isFirst)
+    let small = b.hi.replacing(with: a.hi, where: isFirst) * scale
+    guard isWide else {
+      hi = largeHi + small.replacing(with: 0, where: .!isNear)
+      return lo = Doubles()
+    }
+    let largeLo = a.lo.replacing(with: b.lo, where: isFirst)
+    let (sum, lost) = twoSum(largeHi, small)
     let low = lost + (largeLo + b.lo.replacing(with: a.lo, where: isFirst) * scale)
     let total = sum + low
-    let isNear = distance .> -400
-    return Totals(
-      hi: largeHi.replacing(with: total, where: isNear),
-      lo: largeLo.replacing(with: low - (total - sum), where: isNear), exponent: exponent)
+    hi = largeHi.replacing(with: total, where: isNear)
+    lo = largeLo.replacing(with: low - (total - sum), where: isNear)
   }
 }

@@ -128,9 +128,9 @@ struct Writer<E: Element> {
 
   /// factor / total's mantissa, times a constant, as hi + lo.
   @inline(__always) private func quotient(_ constant: Double) -> (hi: Double, lo: Double) {
-    let k =
-      Pair(Doubles(repeating: factor.hi), Doubles(repeating: factor.lo))
-      / Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo))
+    let k = E.share(
+      Pair(Doubles(repeating: factor.hi), Doubles(repeating: factor.lo)),
+      of: Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo)))
     return (k.hi[0] * constant, k.lo[0] * constant)
   }
 }
