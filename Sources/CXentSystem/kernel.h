@@ -236,9 +236,8 @@ XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_N
 
 /* ---- What Swift cannot say in one instruction -------------------------------------------------------------------- */
 
-typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
 typedef int32_t xentk_int16lanes __attribute__((vector_size(64)));
-typedef uint16_t xentk_half8lanes __attribute__((vector_size(16)));
+typedef uint16_t xentk_half16lanes __attribute__((vector_size(32)));
 typedef float xentk_float8lanes __attribute__((vector_size(32)));
 typedef float xentk_float16lanes __attribute__((vector_size(64)));
 typedef double xentk_double8lanes __attribute__((vector_size(64)));
@@ -250,8 +249,8 @@ XENTK_INLINE xentk_double8lanes xentk_doubles(xentk_float8lanes v) {
 XENTK_INLINE xentk_float8lanes xentk_floats(xentk_double8lanes v) {
   return __builtin_convertvector(v, xentk_float8lanes);
 }
-XENTK_INLINE xentk_int8lanes xentk_widen(xentk_half8lanes v) { return __builtin_convertvector(v, xentk_int8lanes); }
-XENTK_INLINE xentk_half8lanes xentk_narrow(xentk_int8lanes v) { return __builtin_convertvector(v, xentk_half8lanes); }
+XENTK_INLINE xentk_int16lanes xentk_widen(xentk_half16lanes v) { return __builtin_convertvector(v, xentk_int16lanes); }
+XENTK_INLINE xentk_half16lanes xentk_narrow(xentk_int16lanes v) { return __builtin_convertvector(v, xentk_half16lanes); }
 
 /* Loads and stores, at any address. */
 #define XENTK_MEMORY(suffix, vector)                                               \
@@ -261,7 +260,7 @@ XENTK_INLINE xentk_half8lanes xentk_narrow(xentk_int8lanes v) { return __builtin
     return v;                                                                      \
   }                                                                                \
   XENTK_INLINE void xentk_store_##suffix(void *_Nonnull p, vector v) { __builtin_memcpy(p, &v, sizeof v); }
-XENTK_MEMORY(halves, xentk_half8lanes)
+XENTK_MEMORY(halves, xentk_half16lanes)
 XENTK_MEMORY(8floats, xentk_float8lanes)
 XENTK_MEMORY(floats, xentk_float16lanes)
 XENTK_MEMORY(doubles, xentk_double8lanes)

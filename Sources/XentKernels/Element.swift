@@ -71,9 +71,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// Eight elements in f64, and back.
   static func loadEight(_ p: UnsafePointer<Self>) -> Doubles
   static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Self>)
-  static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Self>)
-  /// As f32, to be rounded again, to 16 bits.
-  static func loadNarrowed(_ p: UnsafePointer<Self>) -> SIMD8<Float>
+  /// Sixteen elements of f32, and back: to be rounded again, to 16 bits.
+  static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Self>)
+  static func loadFloats(_ p: UnsafePointer<Self>) -> Floats
   /// factor / total, as precisely as outputs need it.
   static func share(_ factor: Pair, of total: Pair) -> Pair
   static func from(_ v: Float) -> Self
@@ -200,10 +200,8 @@ extension Float: Element {
   @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Float>) {
     xentk_store_8floats(p, xentk_floats(v))
   }
-  @inline(__always) static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Float>) {
-    xentk_store_8floats(p, v)
-  }
-  @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Float>) -> SIMD8<Float> { xentk_load_8floats(p) }
+  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { store(v, p) }
+  @inline(__always) static func loadFloats(_ p: UnsafePointer<Float>) -> Floats { load(p) }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { Pair(factor.hi / total.hi, Doubles()) }
   @inline(__always) static func from(_ v: Float) -> Float { v }
   @inline(__always) var widened: Double { Double(self) }
@@ -265,11 +263,12 @@ extension Double: Element {
   @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) {
     xentk_store_doubles(p, v)
   }
-  @inline(__always) static func storeEight(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Double>) {
-    xentk_store_doubles(p, xentk_doubles(v))
+  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>) {
+    store(xentk_doubles(v.lowHalf), p)
+    store(xentk_doubles(v.highHalf), p + step)
   }
-  @inline(__always) static func loadNarrowed(_ p: UnsafePointer<Double>) -> SIMD8<Float> {
-    xentk_floats(oddFloats(xentk_load_doubles(p)))
+  @inline(__always) static func loadFloats(_ p: UnsafePointer<Double>) -> Floats {
+    Floats(lowHalf: xentk_floats(oddFloats(load(p))), highHalf: xentk_floats(oddFloats(load(p + step))))
   }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { factor / total }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }

@@ -62,43 +62,43 @@ extension xentk_array {
   case XENT_F64: return p.loadUnaligned(as: Double.self)
   case XENT_U8: return Double(p.loadUnaligned(as: UInt8.self))
   default:
-    let bits = SIMD8<UInt16>(repeating: p.loadUnaligned(as: UInt16.self))
+    let bits = SIMD16<UInt16>(repeating: p.loadUnaligned(as: UInt16.self))
     return Double((Int(dtype) == XENT_F16 ? fromHalf(bits) : fromBrain(bits))[0])
   }
 }
 
-/// Eight bfloat16, exactly.
-@inline(__always) func fromBrain(_ v: SIMD8<UInt16>) -> SIMD8<Float> {
-  unsafeBitCast(xentk_widen(v) &<< 16, to: SIMD8<Float>.self)
+/// Sixteen bfloat16, exactly.
+@inline(__always) func fromBrain(_ v: SIMD16<UInt16>) -> Floats {
+  unsafeBitCast(xentk_widen(v) &<< 16, to: Floats.self)
 }
 
-/// Eight half-precision numbers, exactly: moved to f32's place their exponents are 112 too small, and so are those of
+/// Sixteen half-precision numbers, exactly: moved to f32's place their exponents are 112 too small, and so are those of
 /// subnormals, which the multiplication makes normal.
-@inline(__always) func fromHalf(_ v: SIMD8<UInt16>) -> SIMD8<Float> {
+@inline(__always) func fromHalf(_ v: SIMD16<UInt16>) -> Floats {
   let wide = xentk_widen(v)
   let magnitude = (wide & 0x7FFF) &<< 13
-  let value = unsafeBitCast(magnitude, to: SIMD8<Float>.self) * 0x1p112
-  var bits = unsafeBitCast(value, to: SIMD8<Int32>.self)
+  let value = unsafeBitCast(magnitude, to: Floats.self) * 0x1p112
+  var bits = unsafeBitCast(value, to: SIMD16<Int32>.self)
   bits.replace(with: magnitude | 0x7F80_0000, where: value .>= 0x1p16)  // infinities and NaN
-  return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: SIMD8<Float>.self)
+  return unsafeBitCast(bits | ((wide & 0x8000) &<< 16), to: Floats.self)
 }
 
-/// Eight bfloat16, rounded to nearest, ties to even.
-@inline(__always) func toBrain(_ v: SIMD8<Float>) -> SIMD8<UInt16> {
-  let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
+/// Sixteen bfloat16, rounded to nearest, ties to even.
+@inline(__always) func toBrain(_ v: Floats) -> SIMD16<UInt16> {
+  let bits = unsafeBitCast(v, to: SIMD16<Int32>.self)
   var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
   rounded.replace(with: (bits &>> 16) | 0x40, where: v .!= v)
   return xentk_narrow(rounded)
 }
 
-/// Eight half-precision numbers, rounded to nearest, ties to even.
-@inline(__always) func toHalf(_ v: SIMD8<Float>) -> SIMD8<UInt16> {
-  let bits = unsafeBitCast(v, to: SIMD8<Int32>.self)
+/// Sixteen half-precision numbers, rounded to nearest, ties to even.
+@inline(__always) func toHalf(_ v: Floats) -> SIMD16<UInt16> {
+  let bits = unsafeBitCast(v, to: SIMD16<Int32>.self)
   let magnitude = bits & 0x7FFF_FFFF
-  let size = unsafeBitCast(magnitude, to: SIMD8<Float>.self)
+  let size = unsafeBitCast(magnitude, to: Floats.self)
   var result = (magnitude &+ 0xFFF &+ ((magnitude &>> 13) & 1) &- (112 &<< 23)) &>> 13
   // Below 2^-14 the addition rounds to a multiple of 2^-24, which is what a subnormal counts.
-  let counted = unsafeBitCast(size + 0.5, to: SIMD8<Int32>.self)
+  let counted = unsafeBitCast(size + 0.5, to: SIMD16<Int32>.self)
   result.replace(with: counted &- 0x3F00_0000, where: size .< 0x1p-14)
   result.replace(with: 0x7C00, where: size .>= 65520)
   result.replace(with: 0x7E00, where: size .!= size)
@@ -110,28 +110,52 @@ extension Element {
   @inline(never) static func gather(
     _ p: UnsafeRawPointer, _ dtype: Int32, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>
   ) {
-    var i = 0
-    if stride == 1 && Int(dtype) != XENT_U8 {
-      while i &+ step <= count {
-        switch Int(dtype) {
-        case XENT_F32: storeEight(xentk_load_8floats(p + 4 &* i), out + i)
-        case XENT_F64: storeEight(xentk_load_doubles(p + 8 &* i), out + i)
-        case XENT_F16: storeEight(fromHalf(xentk_load_halves(p + 2 &* i)), out + i)
-        default: storeEight(fromBrain(xentk_load_halves(p + 2 &* i)), out + i)
-        }
-        i &+= step
-      }
-    }
-    if Int(dtype) == XENT_F32 {
+    switch Int(dtype) {
+    case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
+      fetch(stride, count, into: out, { xentk_load_floats(p + $0) }, { from(p[$0]) })
+    case XENT_F64:
+      let p = p.assumingMemoryBound(to: Double.self)
+      var i = 0
       while i < count {
-        out[i] = from(p[i &* stride])
+        out[i] = Self(rounding: p[i &* stride])
         i &+= 1
       }
+    case XENT_U8:
+      let p = p.assumingMemoryBound(to: UInt8.self)
+      var i = 0
+      while i < count {
+        out[i] = Self(rounding: Double(p[i &* stride]))
+        i &+= 1
+      }
+    case XENT_F16: fetchHalves(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out) { fromHalf($0) }
+    default: fetchHalves(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out) { fromBrain($0) }
     }
-    let bytes = stride &* (Int(dtype) == XENT_F64 ? 8 : Int(dtype) == XENT_U8 ? 1 : 2)
+  }
+
+  @inline(__always) private static func fetchHalves(
+    _ p: UnsafePointer<UInt16>, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
+    _ convert: (SIMD16<UInt16>) -> Floats
+  ) {
+    fetch(
+      stride, count, into: out, { convert(xentk_load_halves(p + $0)) },
+      { from(convert(SIMD16(repeating: p[$0]))[0]) })
+  }
+
+  /// Sixteen at a time where they lie next to each other, and one by one.
+  @inline(__always) private static func fetch(
+    _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ sixteen: (Int) -> Floats,
+    _ one: (Int) -> Self
+  ) {
+    var i = 0
+    if stride == 1 {
+      while i &+ Floats.scalarCount <= count {
+        storeFloats(sixteen(i), out + i)
+        i &+= Floats.scalarCount
+      }
+    }
     while i < count {
-      out[i] = Self(rounding: floating(p + i &* bytes, dtype))
+      out[i] = one(i &* stride)
       i &+= 1
     }
   }
@@ -140,49 +164,56 @@ extension Element {
   @inline(never) static func scatter(
     _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int32, stride: Int
   ) {
-    var i = 0
     switch Int(dtype) {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
+      var i = 0
       while i < count {
         p[i &* stride] = Float(source[i].widened)
         i &+= 1
       }
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
+      var i = 0
       while i < count {
         p[i &* stride] = source[i].widened
         i &+= 1
       }
-    default:
-      let isHalf = Int(dtype) == XENT_F16
-      let p = p.assumingMemoryBound(to: UInt16.self)
-      while i < count {
-        let n = min(step, count &- i)
-        let v = n == step ? loadNarrowed(source + i) : loadNarrowed(source + i, n)
-        let bits = isHalf ? toHalf(v) : toBrain(v)
-        if n == step && stride == 1 {
-          xentk_store_halves(p + i, bits)
-        } else {
-          var lane = 0
-          while lane < n {
-            p[(i &+ lane) &* stride] = bits[lane]
-            lane &+= 1
-          }
-        }
-        i &+= n
-      }
+    case XENT_F16: putHalves(source, count, to: p.assumingMemoryBound(to: UInt16.self), stride) { toHalf($0) }
+    default: putHalves(source, count, to: p.assumingMemoryBound(to: UInt16.self), stride) { toBrain($0) }
     }
   }
 
-  /// The first `count` of eight; the others are 0.
-  @inline(never) private static func loadNarrowed(_ p: UnsafePointer<Self>, _ count: Int) -> SIMD8<Float> {
-    var v = Doubles()
+  @inline(__always) private static func putHalves(
+    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutablePointer<UInt16>, _ stride: Int,
+    _ convert: (Floats) -> SIMD16<UInt16>
+  ) {
     var i = 0
     while i < count {
-      v[i] = p[i].widened
+      let n = min(Floats.scalarCount, count &- i)
+      if n == Floats.scalarCount && stride == 1 {
+        xentk_store_halves(p + i, convert(loadFloats(source + i)))
+      } else {
+        let bits = convert(n == Floats.scalarCount ? loadFloats(source + i) : loadFloats(source + i, n))
+        var lane = 0
+        while lane < n {
+          p[(i &+ lane) &* stride] = bits[lane]
+          lane &+= 1
+        }
+      }
+      i &+= n
+    }
+  }
+
+  /// The first `count` of sixteen; the others are 0.
+  @inline(never) private static func loadFloats(_ p: UnsafePointer<Self>, _ count: Int) -> Floats {
+    var low = Doubles()
+    var high = Doubles()
+    var i = 0
+    while i < count {
+      if i < step { low[i] = p[i].widened } else { high[i &- step] = p[i].widened }
       i &+= 1
     }
-    return xentk_floats(oddFloats(v))
+    return Floats(lowHalf: xentk_floats(oddFloats(low)), highHalf: xentk_floats(oddFloats(high)))
   }
 }

@@ -52,6 +52,12 @@ extension Tile {
     to x: UnsafeMutablePointer<E>
   ) {
     let staged = staged(rows)
+    if isAll && isPacked(rows, array) && !rows.isChanged {
+      let p = UnsafeRawPointer(array.address(rows.position(start)))
+      E.gather(p, array.dtype, stride: 1, step &* classes, into: staged)
+      transpose(UnsafePointer(staged), classes, classes, to: x)
+      return
+    }
     var first = 0
     while first < classes {
       let count = min(block, classes &- first)
@@ -59,18 +65,36 @@ extension Tile {
       var lane = 0
       while lane < step {
         if needed[lane] != 0 {
-          rows.source(array, rows.position(start &+ lane)).copy(first, count, to: staged + lane &* block)
+          let row = rows.position(start &+ lane)
+          let out = staged + lane &* block
+          if rows.isChanged {
+            rows.source(array, row).copy(first, count, to: out)
+          } else {
+            let p = UnsafeRawPointer(array.address(row, first))
+            E.gather(p, array.dtype, stride: Int(array.class_stride), count, into: out)
+          }
         }
         lane &+= 1
       }
-      // Whole blocks: there is room for eight classes more than there are.
-      var c = 0
-      while c < count {
-        E.transpose(UnsafePointer(staged) + c, block, x + (first &+ c) &* E.width, E.width)
-        c &+= step
-      }
+      transpose(UnsafePointer(staged), block, count, to: x + first &* E.width)
       first &+= count
     }
+  }
+
+  /// Staged classes of eight rows to their lanes. Whole blocks: there is room for eight classes more than there are.
+  @inline(__always) private func transpose(
+    _ staged: UnsafePointer<E>, _ stride: Int, _ count: Int, to x: UnsafeMutablePointer<E>
+  ) {
+    var c = 0
+    while c < count {
+      E.transpose(staged + c, stride, x + c &* E.width, E.width)
+      c &+= step
+    }
+  }
+
+  /// Whether eight rows lie one behind the other, and there is room for them.
+  @inline(__always) private func isPacked(_ rows: Rows, _ array: xentk_array) -> Bool {
+    rows.isAlong(array) && Int(array.outer_stride) == classes && classes <= block
   }
 
   /// Writes the first `count` lanes to the rows from `start` on.
@@ -109,6 +133,15 @@ extension Tile {
     _ rows: Rows, _ array: xentk_array, _ start: Int, _ rowCount: Int, from x: UnsafeMutablePointer<E>
   ) {
     let staged = staged(rows)
+    if rowCount == step && isPacked(rows, array) {
+      // The last classes first: a block of eight goes beyond a row's end into the next row, which comes later.
+      var c = (classes &- 1) & ~(step &- 1)
+      while c >= 0 {
+        E.transpose(UnsafePointer(x) + c &* E.width, E.width, staged + c, classes)
+        c &-= step
+      }
+      return E.scatter(staged, step &* classes, to: array.address(rows.position(start)), array.dtype, stride: 1)
+    }
     var first = 0
     while first < classes {
       let count = min(block, classes &- first)
