@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parents[1]
 NUMPY = {"3.9": "numpy==1.21.0"}
 USE = """
 import doctest, pathlib, sys
-import numpy as np, xent
+import numpy as np, xent, xent.metrics
 assert pathlib.Path(xent.__file__).is_relative_to(sys.prefix), xent.__file__
 assert xent._library.library._name == str(pathlib.Path(xent.__file__).with_name("libxent.so"))
 failed = attempted = 0

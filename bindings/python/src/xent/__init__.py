@@ -9,7 +9,6 @@ The functions have the names and parameters of `torch.nn.functional`; logarithms
 0.0556
 """
 
-from . import metrics as metrics
 from ._binary import binary_cross_entropy_with_logits, binary_cross_entropy_with_logits_with_grad
 from ._cross_entropy import cross_entropy, cross_entropy_with_grad
 from ._divergence import divergence, js_div, kl_div

@@ -7,6 +7,7 @@ The metrics take ``(y_true, y_logits)``, in scikit-learn's order, and work with 
 
 `score` and `Scorer` take ``(logits, target)``, as the rest of xent does, and give everything at once.
 
+>>> import xent.metrics
 >>> logits = np.array([[1, 2, 7], [4, 7, 9], [8, 3, 4]], np.float32)
 >>> score = xent.metrics.score(logits, [2, 2, 0])
 >>> print(f"{score.loss:.4f} {score.perplexity:.4f} {score.accuracy}")

@@ -18,6 +18,7 @@ _BATCH = 65536  # rows of targets
 
 def _pyarrow(path: Path) -> Any:
     try:
+        import pyarrow.compute
         import pyarrow.parquet
     except ImportError:
         raise InputError(f"{path}: Parquet files need the package pyarrow: pip install pyarrow") from None
