@@ -55,7 +55,7 @@ class HardRow(NamedTuple):
     target_prob: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """How well logits predict targets. Means are over the rows that count, NaN if there are none."""
 

@@ -72,7 +72,7 @@ class ParquetLogits:
         self.classes = len(self._columns)
         if self._is_list:
             first = next(self._file.iter_batches(batch_size=1, columns=self._columns), None)
-            self.classes = 0 if first is None else len(first.column(0)[0] or ())
+            self.classes = 0 if first is None else len(first.column(0)[0].as_py() or ())
         self.shape = (self.rows, self.classes)
         self.rows_shape = (self.rows,)
         self.bytes_per_row = self.classes * self._dtype.itemsize

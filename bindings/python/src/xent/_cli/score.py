@@ -28,7 +28,7 @@ The files may be larger than memory: they are read in blocks, and a few sums are
            such as 'FILE:logit_*' the columns that have one class each.
   TARGETS  the class of each row, integers: .npy, .safetensors, .parquet, .txt (one a line) or .csv. FILE:NAME as above.
 """
-_BLOCK_BYTES = 64 * 1024 * 1024
+_BLOCK_BYTES, _BLOCK_ROWS = 64 * 1024 * 1024, 65536
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--class-names", metavar="FILE", help="a name for each class, one a line, for the report")
     output.add_argument("--no-progress", action="store_true", help="no progress bar (it needs the package tqdm)")
     work = parser.add_argument_group("the work")
-    work.add_argument("--block-rows", type=int, metavar="N", help="rows in memory at a time (as many as make 64 MiB)")
+    work.add_argument("--block-rows", type=int, metavar="N", help="rows in memory at a time (64 MiB of them, at most 65536)")
     work.add_argument("--threads", type=int, default=0, metavar="N", help="threads to use (0: all processors)")
 
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} is {value}, must be at least {least}")
     logits, targets = open_logits(arguments.logits, arguments.axis), open_targets(arguments.targets)
-    if not logits.classes:
+    if not logits.rows or not logits.classes:
         raise InputError(f"{logits.path}: there are no logits")
     if targets.shape is not None and not _fit(targets.shape, logits.rows_shape):
         raise InputError(
@@ -111,7 +111,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _score(arguments: argparse.Namespace, logits: Any, targets: Any) -> Score:
     weight = None if arguments.weight is None else read_weight(arguments.weight, logits.classes)
-    rows = arguments.block_rows or max(1, _BLOCK_BYTES // max(1, logits.bytes_per_row))
+    rows = arguments.block_rows or min(max(1, _BLOCK_BYTES // logits.bytes_per_row), _BLOCK_ROWS)
     try:
         scorer = Scorer(
             weight=weight,
@@ -139,19 +139,25 @@ def _score(arguments: argparse.Namespace, logits: Any, targets: Any) -> Score:
         return scorer.result()
     except IndexError as error:
         raise InputError(f"{targets.path}: {first_line(error)}") from None
-    except ValueError as error:  # an option that there is not, no rows at all
+    except ValueError as error:  # an option has no such value
         raise InputError(first_line(error)) from None
 
 
 @contextmanager
 def _progress(rows: int, is_off: bool) -> Iterator[Callable[[int], Any]]:
     """What is told how many rows were done: a progress bar where someone looks on."""
-    try:
-        if is_off or not sys.stderr.isatty():
-            raise ImportError
-        from tqdm import tqdm
-    except ImportError:
+    bar_type = None if is_off or not sys.stderr.isatty() else _tqdm()
+    if bar_type is None:
         yield lambda count: None
         return
-    with tqdm(total=rows, unit=" rows", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
+    with bar_type(total=rows, unit=" rows", unit_scale=True, leave=False, dynamic_ncols=True) as bar:
         yield bar.update
+
+
+def _tqdm() -> Any:
+    """The class of progress bars, or None where it is not installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm
