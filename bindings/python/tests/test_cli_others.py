@@ -117,6 +117,7 @@ def test_report(tmp_path, capsys, problem):
 def test_report_of_what_is_rare(tmp_path, capsys, logits, target):
     text = report(tmp_path, logits, np.array(target))
     Page(text)
+    assert ("≤ 10⁻¹⁵" in text) == any(0 <= nll < 1e-15 for nll in losses(logits, target))
     for name in ("histogram", "reliability"):
         if f'id="{name}"' in text:
             for element in svg(text, name).iter():
@@ -124,6 +125,10 @@ def test_report_of_what_is_rare(tmp_path, capsys, logits, target):
                     float(v) for k, v in element.attrib.items() if k in ("x", "y", "width", "height", "x1", "y1")
                 ]
                 assert all(-20 <= number <= 500 for number in numbers)
+
+
+def losses(logits, target):
+    return xent.cross_entropy(logits, target, reduction="none")[np.array(target) != -100]
 
 
 @pytest.mark.parametrize(

@@ -349,14 +349,20 @@ def test_parquet_without_pyarrow(problem, capsys, monkeypatch):
     assert "Parquet files need the package pyarrow: pip install pyarrow" in capsys.readouterr().err
 
 
-def test_bad_arguments_are_usage():
-    done = subprocess.run([*COMMAND, "score", "x.npy"], capture_output=True, text=True)
-    assert done.returncode == 2 and "required: TARGETS" in done.stderr
-    assert subprocess.run([*COMMAND], capture_output=True).returncode == 2
-    helped = subprocess.run([*COMMAND, "score", "--help"], capture_output=True, text=True)
-    assert helped.returncode == 0 and "--ignore-index" in helped.stdout
-    said = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True)
-    assert said.stdout == f"xent {xent.__version__}\n"
+@pytest.mark.parametrize(
+    ("arguments", "status", "stream", "text"),
+    [
+        (["score", "x.npy"], 2, "err", "required: TARGETS"),
+        ([], 2, "err", "required: COMMAND"),
+        (["score", "--help"], 0, "out", "--ignore-index"),
+        (["--version"], 0, "out", f"xent {xent.__version__}\n"),
+    ],
+    ids=str,
+)
+def test_usage(capsys, arguments, status, stream, text):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == status and text in getattr(capsys.readouterr(), stream)
 
 
 def test_interrupted(problem, capsys, monkeypatch):

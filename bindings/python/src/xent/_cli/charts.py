@@ -128,7 +128,10 @@ def loss_histogram(histogram: Histogram, mean: float) -> str:
             begin = f"{number(low_edge, 3)} to" if low else "up to"
             title = f"{begin} {number(high_edge, 3)} nats: {count:,} rows"
             parts.append(frame.bar(decades[low], decades[high], 0, count, "bar", title))
-    parts.append(frame.x_axis(_decade_ticks(decades[first], decades[last]), "−log p(target), nats (logarithmic axis)"))
+    x_ticks = _decade_ticks(decades[first], decades[last])
+    if not first:  # all that is smaller is in the first bar
+        x_ticks[0] = (decades[0], f"≤ 10{_superscript(round(decades[0]))}")
+    parts.append(frame.x_axis(x_ticks, "−log p(target), nats (logarithmic axis)"))
     if mean > 0 and decades[first] <= math.log10(mean) <= decades[last]:
         x = frame.x(math.log10(mean))
         parts.append(f'<line class="mark" x1="{x}" x2="{x}" y1="{frame.top}" y2="{frame.bottom}"/>')

@@ -70,7 +70,7 @@ def _warning(score: Score) -> str:
     if not score.rows_not_finite:
         return ""
     rows = "1 row has" if score.rows_not_finite == 1 else f"{score.rows_not_finite:,} rows have"
-    return f'<p class="warning">{rows} an infinite or NaN loss: the means have them in, the histogram has not.</p>'
+    return f'<p class="warning">{rows} an infinite or NaN loss: they count in the means and are left out of the histogram.</p>'
 
 
 def _hardest(score: Score, names: list[str] | None) -> str:
