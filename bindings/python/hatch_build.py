@@ -13,6 +13,7 @@ LIBRARY = Path("build", "lib", "libxent.so")
 LEVELS = ("XentKernelsV3", "XentKernelsV4")
 # What of glibc the library needs. With anything else it is at home on this machine alone.
 GLIBC = {"libc.so.6", "libm.so.6", "libpthread.so.0"}
+OLDEST = (2, 17)  # the oldest glibc that there is a manylinux tag for on every processor
 
 
 class LibraryHook(BuildHookInterface):
@@ -46,5 +47,5 @@ def platform(library):
     glibc = [tuple(map(int, re.findall(r"\d+", name))) for name in names if name.startswith("GLIBC_2")]
     if not needed <= GLIBC or not glibc or len(glibc) < len(names) or not machine.startswith("linux_"):
         return machine
-    major, minor = max(glibc)[:2]
+    major, minor, *_ = max(OLDEST, *glibc)
     return machine.replace("linux", f"manylinux_{major}_{minor}")

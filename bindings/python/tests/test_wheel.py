@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel and the sdist: built, checked, installed away from the checkout and from Swift, and used there."""
 
+import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -104,10 +106,27 @@ def test_wheel_holds_what_it_should(wheel):
 
 
 def test_wheel_s_tag_is_what_the_library_s_symbols_allow(wheel):
-    platform = re.fullmatch(r"xent-1\.0\.0-py3-none-(manylinux_2_\d+_\w+)\.whl", wheel.name).group(1)
+    tag = re.fullmatch(r"xent-1\.0\.0-py3-none-(manylinux_2_\d+_\w+)\.whl", wheel.name).group(1)
     said = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
-    assert f'is consistent with the following platform tag: "{platform}"' in said
-    assert f'This constrains the platform tag to "{platform}"' in said
+    assert f'is consistent with the following platform tag: "{tag}"' in said
+    assert f'This constrains the platform tag to "{tag}"' in said
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler to make libraries with")
+def test_tag_of_other_libraries(tmp_path):
+    """Of old symbols it is the oldest tag that there is; with more than glibc's libraries there is none."""
+    spec = importlib.util.spec_from_file_location("hatch_build", PROJECT / "hatch_build.py")
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    (tmp_path / "other.c").write_text("int other(void) { return 1; }\n")
+    (tmp_path / "old.c").write_text("#include <stdio.h>\nint old(void) { return puts(\"\"); }\n")
+    build = ("cc", "-shared", "-fPIC", "-Wl,--no-as-needed")
+    run(*build, "-o", "libother.so", "other.c", cwd=tmp_path)
+    run(*build, "-o", "libold.so", "old.c", cwd=tmp_path)
+    run(*build, "-o", "libboth.so", "old.c", "-L.", "-lother", cwd=tmp_path)
+    machine = f"linux_{platform.machine()}"
+    assert hook.platform(tmp_path / "libold.so") == f"many{machine}".replace("linux", "linux_2_17", 1)
+    assert hook.platform(tmp_path / "libboth.so") == machine
 
 
 def test_index_would_take_them(wheel, sdist):

@@ -63,7 +63,9 @@ def _tiles(score: Score) -> list[tuple[str, str, str]]:
 
 
 def _tile(name: str, value: str, note: str) -> str:
-    return f'<div class="tile"><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd class="note">{escape(note)}</dd></div>'
+    return (
+        f'<div class="tile"><dt>{escape(name)}</dt><dd>{escape(value)}</dd><dd class="note">{escape(note)}</dd></div>'
+    )
 
 
 def _warning(score: Score) -> str:

@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--class-names", metavar="FILE", help="a name for each class, one a line, for the report")
     output.add_argument("--no-progress", action="store_true", help="no progress bar (it needs the package tqdm)")
     work = parser.add_argument_group("the work")
-    work.add_argument("--block-rows", type=int, metavar="N", help="rows in memory at a time (64 MiB of them, at most 65536)")
+    work.add_argument(
+        "--block-rows", type=int, metavar="N", help="rows in memory at a time (64 MiB of them, at most 65536)"
+    )
     work.add_argument("--threads", type=int, default=0, metavar="N", help="threads to use (0: all processors)")
 
 
