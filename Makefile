@@ -5,6 +5,7 @@
 # make exhaustive  the f32 exponential over all its inputs
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make bench    every operation beside its peers, with a roofline of the same run; QUICK=1 for two minutes of it
+# make wheel    build/wheel/: the Python package as a wheel and an sdist, checked by auditwheel and twine
 # make install  PREFIX=/usr/local, DESTDIR=
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
@@ -100,6 +101,18 @@ build/bench/venv: Tests/Bench/requirements.txt Tests/Bench/requirements-optional
 bench: all build/bench/venv
 	build/bench/venv/bin/python Tests/Bench/run $(if $(QUICK),--quick)
 
+build/wheel/venv:
+	$(PYTHON) -m venv $@ && $@/bin/pip install $(PIP_FLAGS) auditwheel build twine || { rm -rf $@; exit 1; }
+
+# The sdist first, and the wheel from it.
+wheel: build/wheel/venv
+	rm -f build/wheel/xent-*
+	build/wheel/venv/bin/python -m build --outdir build/wheel bindings/python
+	build/wheel/venv/bin/twine check --strict build/wheel/xent-*
+	build/wheel/venv/bin/auditwheel show build/wheel/xent-*.whl | tee build/wheel/auditwheel.txt
+	# The tag that it names last is the one that the library's symbols allow: it has to be the wheel's.
+	ls build/wheel/xent-*-$$(grep -o 'manylinux[a-z0-9_]*"' build/wheel/auditwheel.txt | tail -1 | tr -d '"').whl
+
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
 	install -m 755 build/lib/libxent.so $(DESTDIR)$(LIBDIR)/libxent.so.$(VERSION)
@@ -116,4 +129,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive accuracy bench install clean FORCE
+.PHONY: all run test check exhaustive accuracy bench wheel install clean FORCE

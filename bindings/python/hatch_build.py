@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the C library with make and puts it in the wheel, beside the Python files."""
 
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
 
+from elftools.elf.elffile import ELFFile
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 LIBRARY = Path("build", "lib", "libxent.so")
 LEVELS = ("XentKernelsV3", "XentKernelsV4")
+# What of glibc the library needs. With anything else it is at home on this machine alone.
+GLIBC = {"libc.so.6", "libm.so.6", "libpthread.so.0"}
+OLDEST = (2, 17)  # the oldest glibc that there is a manylinux tag for on every processor
 
 
 class LibraryHook(BuildHookInterface):
@@ -24,7 +29,23 @@ class LibraryHook(BuildHookInterface):
 
         # One library serves every Python, so only the platform is in the tag.
         build_data["pure_python"] = False
-        build_data["tag"] = "py3-none-" + sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{platform(sources / LIBRARY)}"
         if version != "editable":  # there the package finds the library in the checkout
             build_data["force_include"][str(sources / LIBRARY)] = "xent/libxent.so"
         build_data["extra_metadata"][str(sources / "LICENSE")] = "LICENSE"
+
+
+def platform(library):
+    """The wheel's platform: manylinux with the oldest glibc that has all the symbols which the library needs."""
+    machine = re.sub(r"[-.]", "_", sysconfig.get_platform())  # linux_x86_64
+    with open(library, "rb") as file:
+        elf = ELFFile(file)
+        dynamic = elf.get_section_by_name(".dynamic")
+        needed = {tag.needed for tag in dynamic.iter_tags("DT_NEEDED")}
+        versions = elf.get_section_by_name(".gnu.version_r")
+        names = [entry.name for _, entries in versions.iter_versions() for entry in entries] if versions else []
+    glibc = [tuple(map(int, re.findall(r"\d+", name))) for name in names if name.startswith("GLIBC_2")]
+    if not needed <= GLIBC or not glibc or len(glibc) < len(names) or not machine.startswith("linux_"):
+        return machine
+    major, minor, *_ = max(OLDEST, *glibc)
+    return machine.replace("linux", f"manylinux_{major}_{minor}")

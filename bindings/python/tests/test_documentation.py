@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 import xent
+from xent import metrics
+from xent._cli.main import _COMMANDS, main
 
 PUBLIC = [xent, *(getattr(xent, name) for name in xent.__all__)]
+METRICS = [getattr(metrics, name) for name in metrics.__all__]
+FUNCTIONS = [*PUBLIC[1:], *filter(inspect.isfunction, METRICS)]
 
 
-@pytest.mark.parametrize("item", PUBLIC, ids=lambda item: item.__name__)
+@pytest.mark.parametrize("item", [xent, metrics, metrics.Scorer, *FUNCTIONS], ids=lambda item: item.__name__)
 def test_doctest(item):
     parts = doctest.DocTestFinder(recurse=False).find(item, item.__name__, globs={"np": np, "xent": xent})
     examples = [part for part in parts if part.examples]
@@ -26,9 +30,9 @@ def test_doctest(item):
 
 
 def test_every_parameter_is_described():
-    for item in PUBLIC[1:]:
+    for item in [*FUNCTIONS, metrics.Scorer, metrics.Scorer.update]:
         text = inspect.getdoc(item)
-        for name in inspect.signature(item).parameters:
+        for name in inspect.signature(item).parameters.keys() - {"self"}:
             inherited = "Parameters, errors and result are those of `softmax`" in text
             assert inherited or re.search(rf"(^|, ){name}( :|,|$)", text, re.M), f"{item.__name__}: {name}"
 
@@ -36,13 +40,18 @@ def test_every_parameter_is_described():
 def test_all_is_what_is_public():
     public = {name for name, item in vars(xent).items() if inspect.isfunction(item)}
     assert public == set(xent.__all__)
+    own = (
+        item for item in vars(metrics).values() if getattr(item, "__module__", "") in ("xent.metrics", "xent._scoring")
+    )
+    assert {item.__name__ for item in own if item.__name__[0] != "_"} == set(metrics.__all__)
+    assert all(inspect.getdoc(item) for item in METRICS)
 
 
 SECTIONS = ("Parameters", "Returns", "Raises", "Examples")
 SHORTER = {"version", "cpu_level", "get_num_threads", "set_num_threads", "log_softmax"}  # little to say
 
 
-@pytest.mark.parametrize("item", PUBLIC[1:], ids=lambda item: item.__name__)
+@pytest.mark.parametrize("item", FUNCTIONS, ids=lambda item: item.__name__)
 def test_sections(item):
     text = inspect.getdoc(item)
     found = re.findall(r"^(\w+)\n-+$", text, re.M)
@@ -68,3 +77,22 @@ def test_readme_names_every_function():
     quoted = set(re.findall(r"`(\w+)`", text))
     library = {"version", "cpu_level", "get_num_threads", "set_num_threads"}
     assert set(xent.__all__) - library - {"binary_cross_entropy_with_logits_with_grad"} <= quoted
+
+
+def test_readme_s_command_line(tmp_path, monkeypatch, capsys):
+    """The command that it shows prints what it shows, of the arrays above it; metrics and commands are named."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    ((command, printed),) = re.findall(r"```console\n\$ python -m xent (score \S+ \S+)\n(.*?)```", text, re.S)
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names = {}
+    exec(code, names)
+    monkeypatch.chdir(tmp_path)
+    np.save("logits.npy", names["logits"])
+    np.save("targets.npy", names["target"])
+    assert main(command.split()) == 0
+    assert capsys.readouterr().out == printed
+    assert {f"metrics.{item.__name__}" for item in FUNCTIONS if item.__module__ == "xent.metrics"} <= set(
+        re.findall(r"`([\w.]+)`", text)
+    )
+    for name in _COMMANDS:
+        assert f"python -m xent {name}" in text
