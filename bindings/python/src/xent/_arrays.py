@@ -182,7 +182,7 @@ def is_plain(array: Array, dtype: Any) -> bool:
 
 # The buffer protocol takes a quarter of the time of `array.ctypes.data`, which matters for small arrays; it refuses
 # read-only, empty, strided and bfloat16 arrays.
-buffer = c_char.from_buffer
+buffer: Any = c_char.from_buffer
 
 
 def address(array: Any) -> int | None:

@@ -62,8 +62,8 @@ def place(kind: Floating, shape: Shape) -> tuple[Array, Any]:
 class Loss:
     """A plain function for each dtype, from scores and index targets to a loss.
 
-    Most of a small call would be to find out what it comes to with these dtypes, shapes and options. What came of it stays
-    as a plan: the C function, its arguments that are no arrays, and places for its result that no thread is using.
+    Most of a small call would be to find out what it comes to with these dtypes, shapes and options. What came of it
+    stays as a plan: the C function, its arguments that are no arrays, and places for its result that no thread uses.
     """
 
     MOST_PLANS = 1000
