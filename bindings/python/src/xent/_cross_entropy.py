@@ -154,7 +154,17 @@ def cross_entropy(
     if (
         axis is target_probs is class_mask is row_mask is grad_loss is gather is outputs is out is grad_out is None
         and top_k == num_threads == 0
-        and (label_smoothing, smoothing, temperature, softcap, masked_row, empty_mean, focal_gamma, poly_epsilon, z_loss)
+        and (
+            label_smoothing,
+            smoothing,
+            temperature,
+            softcap,
+            masked_row,
+            empty_mean,
+            focal_gamma,
+            poly_epsilon,
+            z_loss,
+        )
         == _NOTHING_ELSE
     ):
         loss = _LOSS(function, "logits", logits, target, weight, ignore_index, reduction)
@@ -226,7 +236,17 @@ def cross_entropy_with_grad(
     if (
         axis is target_probs is class_mask is row_mask is grad_loss is out is None
         and num_threads == 0
-        and (label_smoothing, smoothing, temperature, softcap, masked_row, empty_mean, focal_gamma, poly_epsilon, z_loss)
+        and (
+            label_smoothing,
+            smoothing,
+            temperature,
+            softcap,
+            masked_row,
+            empty_mean,
+            focal_gamma,
+            poly_epsilon,
+            z_loss,
+        )
         == _NOTHING_ELSE
     ):
         both = plain.loss_and_grad(

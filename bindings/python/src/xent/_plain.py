@@ -78,26 +78,29 @@ class Loss:
         """The loss; None if the plain function does not take these arrays."""
         key = None
         # Numbers of other types may be equal to an int and not be right.
-        if type(array) is type(target) is ndarray and weight is None and type(ignore_index) is int:
-            if array.flags.carray and target.flags.carray and type(reduction) is str:
-                key = (array.dtype, array.shape, target.dtype, target.shape, ignore_index, reduction)
-                plan = self.plans.get(key)
-                if plan:
-                    c_function, kind, rows, classes, ignored, mode, places = plan
-                    # Taken and given back: another thread, or a signal's handler, may be here as well.
-                    try:
-                        own = places.pop()
-                    except IndexError:
-                        own = place(kind, ())
-                    result, where = own
-                    status = c_function(
-                        byref(buffer(array)), byref(buffer(target)), rows, classes, None, ignored, mode, where
-                    )
-                    if status:
-                        return fail(status)
-                    value = result[()]
-                    places.append(own)
-                    return value
+        if (
+            type(array) is type(target) is ndarray
+            and (array.flags.carray and target.flags.carray)
+            and (weight is None and type(ignore_index) is int and type(reduction) is str)
+        ):
+            key = (array.dtype, array.shape, target.dtype, target.shape, ignore_index, reduction)
+            plan = self.plans.get(key)
+            if plan:
+                c_function, kind, rows, classes, ignored, option, places = plan
+                # Taken and given back: another thread, or a signal's handler, may be here as well.
+                try:
+                    own = places.pop()
+                except IndexError:
+                    own = place(kind, ())
+                result, where = own
+                status = c_function(
+                    byref(buffer(array)), byref(buffer(target)), rows, classes, None, ignored, option, where
+                )
+                if status:
+                    fail(status)
+                value = result[()]
+                places.append(own)
+                return value
         scores, kind = floats(array, function, name)
         if not is_plain(scores, kind.dtype):
             return None
