@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ctypes import addressof, c_char
+from ctypes import addressof, byref, c_char, c_void_p
 from operator import index
 from typing import Any, NamedTuple
 
@@ -24,6 +24,11 @@ class Floating(NamedTuple):
     dtype: Any  # NumPy's, in native byte order
     suffix: str  # of the plain functions
     code: int  # xent_dtype
+
+    @property
+    def has_buffer(self) -> bool:
+        """Whether its arrays have the buffer protocol."""
+        return self.suffix != "bf16"
 
     @property
     def is_double(self) -> bool:
@@ -170,17 +175,37 @@ def result_dtype(kind: Floating, function: str) -> Any:
 
 def is_plain(array: Array, dtype: Any) -> bool:
     """Whether the plain C functions can use the array as it lies in memory."""
-    flags = array.flags
-    return bool(array.dtype == dtype and flags.c_contiguous and flags.aligned)
+    own, flags = array.dtype, array.flags
+    # carray: the two, and writeable, in one look
+    return (own is dtype or bool(own == dtype)) and (flags.carray or bool(flags.c_contiguous and flags.aligned))
+
+
+# The buffer protocol takes a quarter of the time of `array.ctypes.data`, which matters for small arrays; it refuses
+# read-only, empty, strided and bfloat16 arrays.
+buffer: Any = c_char.from_buffer
 
 
 def address(array: Any) -> int | None:
-    """Where an array begins; None (NULL) for an empty one.
-
-    The buffer protocol takes a quarter of the time of `array.ctypes.data`, which matters for small arrays; it refuses
-    read-only, empty, strided and bfloat16 arrays.
-    """
+    """Where an array begins; None (NULL) for an empty one."""
     try:
-        return addressof(c_char.from_buffer(array))
+        return addressof(buffer(array))
     except (TypeError, ValueError):
         return int(array.ctypes.data) if array.size else None
+
+
+class _Pointer(c_void_p):
+    """Keeps its array, as what byref gives does."""
+
+    array: Array
+
+
+def pointer(array: Any) -> Any:
+    """The same, ready-made for a typed function; the array stays as long as this does."""
+    try:
+        return byref(buffer(array))
+    except (TypeError, ValueError):
+        if not array.size:
+            return None
+        place = _Pointer(array.ctypes.data)
+        place.array = array
+        return place

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ._arrays import Array, address, as_array, floats, floats_beside, is_plain, result_array
-from ._library import library, succeeds, typed
+from ._arrays import Array, as_array, floats, floats_beside, is_plain, pointer, result_array
+from ._library import int32, int64, library, succeeds, typed
 from ._request import Request, choice, named, wanted
 
 _LOSS = typed("binary_cross_entropy")
@@ -181,13 +181,13 @@ def _plain(function: str, given: dict[str, Any], has_grad: bool) -> tuple[Any, .
         if not is_plain(results[1], kind.dtype):
             return None
     status = (_LOSS_AND_GRAD if has_grad else _LOSS)[kind.suffix](
-        address(logits),
-        address(target),
-        prod(shape[:-1]),
-        shape[-1],
-        *(None if w is None else address(w) for w in weights),
-        mode,
-        *map(address, results),
+        pointer(logits),
+        pointer(target),
+        int64(prod(shape[:-1])),
+        int64(shape[-1]),
+        *(None if w is None else pointer(w) for w in weights),
+        int32(mode),
+        *map(pointer, results),
     )
     if not succeeds(status):
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import lru_cache
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -118,9 +119,21 @@ _last_error = library.xent_last_error
 _status_string = library.xent_status_string
 
 
+# What typed functions take, ready-made: sizes and options recur, and to make one takes longer than to find it.
+int64 = lru_cache(4096)(ctypes.c_int64.from_param)
+int32 = lru_cache(ctypes.c_int32.from_param)
+
+
 def typed(name: str) -> dict[str, Any]:
-    """suffix -> the C function of that name for it."""
-    return {suffix: getattr(library, f"xent_{name}_{suffix}") for suffix in SUFFIXES}
+    """suffix -> the C function of that name for it.
+
+    Its arguments have to be ready-made: `pointer` of an array, `int64`, `int32`, or None for NULL. To convert them, as
+    ctypes does by argtypes, takes longer than all else about a small call.
+    """
+    functions = {suffix: library[f"xent_{name}_{suffix}"] for suffix in SUFFIXES}
+    for function in functions.values():
+        function.restype = _status
+    return functions
 
 
 def fail(status: int) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _plain as plain
-from ._arrays import address, class_axis, destination, floating, floats, integers, is_plain, result_dtype
+from ._arrays import class_axis, destination, floating, floats, integers, is_plain, pointer, result_dtype
 from ._library import library, succeeds, typed
-from ._request import Request, named, wanted
+from ._request import Request, choice, named, wanted
 
-_LOSS = typed("nll")
+_LOSS = plain.Loss("nll")
 _GRAD = typed("nll_grad")
 _OPTIONS = ("weight", "ignore_index", "reduction", "row_mask", "empty_mean", "grad_loss", "num_threads")
 
@@ -97,7 +97,7 @@ def nll_loss(
     """
     function = "nll_loss"
     if axis is row_mask is grad_loss is outputs is out is grad_out is None and num_threads == 0 and empty_mean == "nan":
-        loss = plain.loss(_LOSS, function, "log_probs", log_probs, target, weight, ignore_index, reduction)
+        loss = _LOSS(function, "log_probs", log_probs, target, weight, ignore_index, reduction)
         if loss is not None:
             return loss
     given = locals()
@@ -176,8 +176,9 @@ def nll_loss_grad(
     else:
         grad = destination(out, shape, kind, function)
     if row_mask is grad_loss is None and num_threads == 0 and empty_mean == "nan" and place == targets.ndim:
-        taken = plain.arguments(function, "the result", shape, kind, targets, weight, ignore_index, reduction)
-        if taken and is_plain(grad, kind.dtype) and succeeds(_GRAD[kind.suffix](*taken[0], address(grad))):
+        mode = choice(function, "reduction", reduction)
+        taken = plain.arguments(function, "the result", shape, kind, targets, weight, ignore_index, mode)
+        if taken and is_plain(grad, kind.dtype) and succeeds(_GRAD[kind.suffix](*taken, pointer(grad))):
             return grad if out is None else out
     # What has the shape of log_probs, without its memory: nothing of it is read.
     request = Request(function, "the result", np.broadcast_to(np.zeros((), kind.dtype), shape), place)

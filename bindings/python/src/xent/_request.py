@@ -87,10 +87,13 @@ def choice(function: str, name: str, value: Any) -> int:
         raise ValueError(f"{function}: {name} is {value!r}, not {', '.join(others)} or {last}") from None
 
 
+_LIMITS = {bits: 1 << (bits - 1) for bits in (32, 64)}
+
+
 def whole(function: str, name: str, value: Any, bits: int = 64) -> int:
     """An integer that the C library can take; ctypes would cut off what it cannot."""
     number = index(value)
-    if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
+    if not -_LIMITS[bits] <= number < _LIMITS[bits]:
         raise ValueError(f"{function}: {name} is {number}, which int{bits} cannot hold")
     return number
 

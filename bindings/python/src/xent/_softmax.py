@@ -11,17 +11,17 @@ from numpy.typing import ArrayLike
 
 from ._arrays import (
     Array,
-    address,
     check_shape,
     class_axis,
     destination,
     floats,
     floats_beside,
     is_plain,
+    pointer,
     result_array,
 )
 from ._descriptors import Call
-from ._library import library, succeeds, typed
+from ._library import int64, library, succeeds, typed
 
 _SOFTMAX = typed("softmax")
 _LOG_SOFTMAX = typed("log_softmax")
@@ -184,7 +184,7 @@ def logsumexp(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     shape = last.shape[:-1]
     result = np.empty(shape, real.dtype) if out is None else destination(out, shape, real, "logsumexp")
     if is_plain(last, kind.dtype) and is_plain(result, real.dtype):
-        if succeeds(_LOGSUMEXP[kind.suffix](address(last), *_sizes(last), address(result))):
+        if succeeds(_LOGSUMEXP[kind.suffix](pointer(last), *_sizes(last), pointer(result))):
             return result[()] if out is None else out
     call = Call(array.shape, axis)
     call.input(array, kind.code, axis)
@@ -233,7 +233,7 @@ def logsumexp_grad(x: ArrayLike, grad_lse: ArrayLike, axis: int = -1, out: Any =
     placed = _last(result, axis)
     if is_plain(last, kind.dtype) and is_plain(placed, kind.dtype) and is_plain(above, kind.real.dtype):
         c_function = _LOGSUMEXP_GRAD[kind.suffix]
-        if succeeds(c_function(address(last), address(above), *_sizes(last), address(placed))):
+        if succeeds(c_function(pointer(last), pointer(above), *_sizes(last), pointer(placed))):
             return result if out is None else out
     call = Call(array.shape, axis)
     call.input(array, kind.code, axis)
@@ -259,8 +259,8 @@ def _same_shape(
     # Which axis takes the class axis's place does not matter, as the result is looked at in the same way.
     views = [array.swapaxes(axis, -1) for array in (*(array for array, _ in arrays), result)]
     if all(is_plain(view, kind.dtype) for view in views):
-        inputs = map(address, views[:-1])
-        if succeeds(plain[kind.suffix](*inputs, *_sizes(views[-1]), address(views[-1]))):
+        inputs = map(pointer, views[:-1])
+        if succeeds(plain[kind.suffix](*inputs, *_sizes(views[-1]), pointer(views[-1]))):
             return result if out is None else out
     call = Call(first.shape, axis)
     for array, other in arrays:
@@ -279,7 +279,7 @@ def _last(array: Array, axis: int) -> Array:
     return array if axis == array.ndim - 1 else np.moveaxis(array, axis, -1)
 
 
-def _sizes(array: Array) -> tuple[int, int]:
-    """(rows, classes) of an array with the class axis last."""
+def _sizes(array: Array) -> tuple[Any, Any]:
+    """(rows, classes) of an array with the class axis last, for a typed function."""
     shape = array.shape
-    return prod(shape[:-1]), shape[-1]
+    return int64(prod(shape[:-1])), int64(shape[-1])
