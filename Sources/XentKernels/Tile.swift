@@ -246,7 +246,8 @@ extension Batch {
   @inline(never) var totals: Totals {
     let one = exponential(clamped(kept, -0x1p16, 0x1p16))
     let hasKept = kept .!= -.infinity
-    let isOdd = hasKept .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))
+    // A NaN or an infinity has no exponent, by which it could be found to be nothing next to the kept element.
+    let isOdd = (hasKept .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))) .| .!(hi .< .infinity)
     let sum = Totals.sum(Totals(hi: hi, lo: lo, exponent: exponent), one.value, one.exponent)
     return Totals(
       hi: hi.replacing(with: sum.hi, where: hasKept).replacing(with: .nan, where: isOdd),
