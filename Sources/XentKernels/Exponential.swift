@@ -47,11 +47,17 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
 }
 
-/// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5.
+/// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5, xLow up to an ulp of x: 2^-44 where x is −700. So it is a
+/// factor 1 + xLow of the result, and no part of r, where its product with exp(r) − 1 − r would be lost, 30 ulps of it.
 @inline(never) func exponential(_ x: Doubles, _ xLow: Doubles = Doubles()) -> (value: Pair, exponent: Doubles) {
   let magic = Doubles(repeating: 0x1.8p52)
-  let e = exponential(x, xLow, magic: magic)
-  return (e.value, e.biased - magic)
+  let e = exponential(x, Doubles(), magic: magic)
+  let moved = Pair(normalizing: e.value.hi, fma(e.value.hi, xLow, e.value.lo))
+  let isExact = xLow .== 0
+  return (
+    Pair(moved.hi.replacing(with: e.value.hi, where: isExact), moved.lo.replacing(with: e.value.lo, where: isExact)),
+    e.biased - magic
+  )
 }
 
 /// offset + log((u.hi + u.lo)·2^exponent), u.hi positive and normal, exponent whole and below 2^17; absolute error
