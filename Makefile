@@ -3,6 +3,7 @@
 # make test     every test, with its own set-up; the last line is the count
 # make check    the audits alone: exported symbols, instruction sets, header
 # make exhaustive  the f32 exponential over all its inputs
+# make fuzz     the fuzzers of the C ABI and of the numerics; SECONDS=60 for each
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make bench    every operation beside its peers, with a roofline of the same run; QUICK=1 for two minutes of it
 # make wheel    build/wheel/: the Python package as a wheel and an sdist, checked by auditwheel and twine
@@ -84,6 +85,9 @@ exhaustive:
 	XENT_EXHAUSTIVE=1 XENT_RUNTIME=dynamic $(SWIFT) test -c release --scratch-path .build/exhaustive \
 	  -Xswiftc -enable-testing --filter TermTests
 
+fuzz:
+	Tests/Fuzz/run $(or $(SECONDS),60)
+
 # The table of the README: about four minutes, and 700 MB to fetch.
 accuracy: all
 	$(PYTHON) -m venv build/accuracy
@@ -129,4 +133,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive accuracy bench wheel install clean FORCE
+.PHONY: all run test check exhaustive fuzz accuracy bench wheel install clean FORCE

@@ -41,8 +41,8 @@
  *   Threads     Any number of threads may call at once. The library may use threads of its own; see
  *               xent_set_num_threads. It never prints, exits, aborts, raises a signal, or writes errno for the caller
  *               to see; after fork() the child may go on calling it.
- *   Arithmetic  The calling thread's floating-point environment is taken as the default one: rounding to nearest, and
- *               subnormal numbers not flushed to zero. Another one gives other results.
+ *   Arithmetic  Results are those of rounding to nearest, with subnormal numbers and without traps, whatever the calling
+ *               thread has set; its rounding mode, flush-to-zero, traps, exception flags and errno stay as they were.
  *   Stability   Within major version 1 functions are added, never changed or removed. A minor version may add
  *               functions, status codes, dtypes, and fields at the end of a struct; treat an unknown status as an error.
  */

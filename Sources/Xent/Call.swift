@@ -55,10 +55,19 @@ struct Call {
   var real: Int { isF64 ? XENT_F64 : XENT_F32 }
   var outer: Int64 { problem.pointee.inner == 0 ? 0 : problem.pointee.rows / problem.pointee.inner }
 
+  /// Whether there is anything to say of a row that has no classes.
+  private var wantsRows: Bool {
+    if problem.pointee.wants_loss != 0 || problem.pointee.wants_correct != 0 { return true }
+    let outputs = xentk_outputs(problem)
+    for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil { return true }
+    return false
+  }
+
   @_optimize(speed) @inline(never) func run() -> xentk_loss {
     let isScaled = problem.pointee.temperature != 1 || problem.pointee.softcap != 0
     let hasRows = Int(problem.pointee.operation) != XENTK_BINARY && Int(problem.pointee.operation) != XENTK_SOFTMAX_GRAD
-    if problem.pointee.classes == 0 && !hasRows { return xentk_loss() }  // there may be INT64_MAX rows of nothing
+    // There may be INT64_MAX rows of nothing.
+    if problem.pointee.classes == 0 && !(hasRows && wantsRows) { return xentk_loss() }
     problem.pointee.is_wide = isF64 || isScaled || Int(problem.pointee.operation) == XENTK_DIVERGENCE ? 1 : 0
     return execute(problem)
   }
@@ -69,6 +78,8 @@ struct Call {
   _ function: StaticString, _ operation: Int, isPlain: Bool = false, _ error: UnsafeMutablePointer<xent_error>? = nil,
   _ body: (Call) throws(Failure) -> Void
 ) -> xent_status {
+  let caller = xents_enter()
+  defer { xents_leave(caller) }
   var room = xentk_new_room()
   return withUnsafeMutablePointer(to: &room) { room in
     let call = Call(function, isPlain: isPlain, operation, xentk_clear(room))

@@ -82,11 +82,13 @@ extension Call {
     return result
   }
 
-  /// Whether a row is nothing but masks. Most end at the first class.
+  /// Whether a row is nothing but masks. Most end at the first class. A quotient may leave the format, and is a mask
+  /// then, as it is for the kernels.
   private func isMasked(_ array: xentk_array, _ outer: Int64, _ inner: Int64) -> Bool {
+    let divisor = problem.pointee.softcap == 0 ? problem.pointee.temperature : 1
     for c in 0..<problem.pointee.classes {
       if problem.pointee.class_mask.data != nil && index(problem.pointee.class_mask, 0, c, 0).value == 0 { continue }
-      if number(array, outer, c, inner) != -.infinity { return false }
+      if number(array, outer, c, inner) / divisor != -.infinity { return false }
     }
     return true
   }

@@ -53,9 +53,8 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
 #else
   @inline(never)
 #endif
-func exponentialOfNarrow(_ x: Doubles, magic: Doubles) -> Exponential {
-  let biased = fma(x, Doubles(repeating: log2e), magic)
-  let n = biased - magic
+func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
+  let n = (x * log2e).rounded(.toNearestOrEven)
   let r = fma(n, Doubles(repeating: -ln2Lo), fma(n, Doubles(repeating: -ln2Hi), x))
   var q = Doubles(repeating: 0x1.27e4fb7789f5cp-22)
   q = fma(q, r, Doubles(repeating: 0x1.71de3a556c734p-19))
@@ -66,14 +65,20 @@ func exponentialOfNarrow(_ x: Doubles, magic: Doubles) -> Exponential {
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-5))
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-3))
   q = fma(q, r, Doubles(repeating: 0.5))
-  return Exponential(value: Pair(fma(r * r, q, r) + 1, Doubles()), biased: biased)
+  return (Pair(fma(r * r, q, r) + 1, Doubles()), n)
 }
 
-/// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5.
+/// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5, xLow up to an ulp of x: 2^-44 where x is −700. So it is a
+/// factor 1 + xLow of the result, and no part of r, where its product with exp(r) − 1 − r would be lost, 30 ulps of it.
 @inline(never) func exponential(_ x: Doubles, _ xLow: Doubles = Doubles()) -> (value: Pair, exponent: Doubles) {
   let magic = Doubles(repeating: 0x1.8p52)
-  let e = exponential(x, xLow, magic: magic)
-  return (e.value, e.biased - magic)
+  let e = exponential(x, Doubles(), magic: magic)
+  let moved = Pair(normalizing: e.value.hi, fma(e.value.hi, xLow, e.value.lo))
+  let isExact = xLow .== 0
+  return (
+    Pair(moved.hi.replacing(with: e.value.hi, where: isExact), moved.lo.replacing(with: e.value.lo, where: isExact)),
+    e.biased - magic
+  )
 }
 
 /// offset + log((u.hi + u.lo)·2^exponent), u.hi positive and normal, exponent whole and below 2^17; absolute error

@@ -23,6 +23,7 @@ extension Outcome {
     l.lo.replace(with: zero, where: isTiny)
     rest.hi.replace(with: others.hi * scale, where: isTiny)
     rest.lo.replace(with: zero, where: isTiny)
+    l.hi.replace(with: Doubles(repeating: .infinity), where: exponent .> 0)
 
     var power = Pair(one, zero)
     if gamma != 0 {

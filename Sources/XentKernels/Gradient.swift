@@ -30,12 +30,14 @@ struct MixedGradient {
       Pair(Doubles(repeating: both.hi), Doubles(repeating: both.lo))
       / Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo))
     let out = xentk_strip(rows.workspace, 3)
+    // An index target may be anything but: B·p may then be all there is, and less than what Σ a loses.
+    let isNearlyCertain = coefficients.target < 0 || others.hi < 0.5
     source.forEachChunk { elements, chunkFirst, chunkCount in
       rows.forEachStrip(of: elements, chunkFirst, chunkCount) { x, first, count in
         let a = coefficients.strip(first, count, withTarget: true)
         differences(x, a, count, total, share, into: out)
         let kept = state.index &- first
-        if kept >= 0 && kept < count { out[kept] = keptOne(a[kept]) }
+        if isNearlyCertain && kept >= 0 && kept < count { out[kept] = keptOne(a[kept]) }
         // Before anything is written: in place it would be over the logits.
         source.bend(first, count, out)
         sink.put(UnsafePointer(out), first, count)

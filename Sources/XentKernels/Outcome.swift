@@ -115,15 +115,12 @@ extension Batch {
     _ count: Int, isWide: Bool, others: Bool, in outcome: UnsafeMutablePointer<Outcome>
   ) {
     let zero = Doubles()
-    let magic = Doubles(repeating: 0x1.8p52)
     let (gap, gapLow) = twoSum(anchor, -kept)  // of f32 without a low part where it matters
-    let e =
-      isWide
-      ? exponential(clamped(gap, -0x1p16, 0x1p16), gapLow, magic: magic)
-      : exponentialOfNarrow(clamped(gap, -0x1p16, 0x1p16), magic: magic)
+    let x = clamped(gap, -0x1p16, 0x1p16)
+    let e = isWide ? exponential(x, gapLow) : exponentialOfNarrow(x)
     let rest = Pair(hi, lo)
     let z = isWide ? rest * e.value : Pair(hi * e.value.hi, zero)
-    let zExponent = exponent + (e.biased - magic)
+    let zExponent = exponent + e.exponent
     let scale = powerOfTwo(clamped(zExponent, -960, 60))
     let small = Pair(z.hi * scale, z.lo * scale)
     let (one, lost) = twoSum(Doubles(repeating: 1), small.hi)

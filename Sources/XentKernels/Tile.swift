@@ -328,10 +328,9 @@ extension Batch {
       totals.pointee.exponent = exponent
       return
     }
-    let magic = Doubles(repeating: 0x1.8p52)
     let x = clamped(kept, -0x1p16, 0x1p16)
-    let e = isWide ? exponential(x, Doubles(), magic: magic) : exponentialOfNarrow(x, magic: magic)
-    totals.pointee.add(self, e.value, e.biased - magic, isWide: isWide)
+    let e = isWide ? exponential(x) : exponentialOfNarrow(x)
+    totals.pointee.add(self, e.value, e.exponent, isWide: isWide)
     // A NaN or an infinity has no exponent, by which it could be found to be nothing next to the kept element.
     let isFar = (kept .!= -.infinity) .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))
     totals.pointee.hi.replace(with: .nan, where: isOdd .| isFar .| .!(hi .< .infinity))

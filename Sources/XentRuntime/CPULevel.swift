@@ -81,6 +81,6 @@ struct EnvironmentValue {
 
 func environment(_ name: StaticString) -> EnvironmentValue? {
   let name = UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
-  guard let text = getenv(name) else { return nil }
+  guard let text = xents_environment(name) else { return nil }
   return EnvironmentValue(text: text)
 }

@@ -75,6 +75,7 @@ enum Pool {
   /// A worker's life.
   private static func work(for pool: UnsafeMutableRawPointer?) {
     let pool = pool.unsafelyUnwrapped.assumingMemoryBound(to: xents_pool.self)
+    _ = xents_enter()  // a thread is born with the floating-point settings of the one that makes it
     var round: Int64 = 0
     while true {
       round = nextRound(pool, after: round)

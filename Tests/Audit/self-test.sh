@@ -18,7 +18,8 @@ for name in $names; do echo "int $name(void) { return 0; }"; done > "$work/good.
 cat >> "$work/good.c" << 'CODE'
 #include <math.h>
 #include <stdlib.h>
-double use(double x) { return fma(x, x, getenv("X") != 0); }
+char *secure_getenv(const char *);
+double use(double x) { return fma(x, x, secure_getenv("X") != 0); }
 CODE
 cp Include/xent.map "$work/good.map"
 link_flags="-Wl,-soname,libxent.so.1 -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -s"
