@@ -8,7 +8,9 @@ PKGCONFIGDIR ?= $(LIBDIR)/pkgconfig
 # The prefix that xent.pc names: where the tree will be moved about, '$${pcfiledir}/../..'.
 PKGCONFIG_PREFIX ?= $(PREFIX)
 # One date for all that has a date in it, so that the same sources give the same bytes.
-SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2> /dev/null),$(shell stat -c %Y Include/xent.h))
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(or $(shell git log -1 --format=%ct 2> /dev/null),$(shell stat -c %Y Include/xent.h))
+endif
 export SOURCE_DATE_EPOCH
 
 # From the directory of the CMake files to another one; not followed through links, which are the build machine's.
@@ -18,7 +20,8 @@ SUBSTITUTE := sed -e 's|@VERSION@|$(VERSION)|g;s|@MAJOR@|$(MAJOR)|g' -e 's|@PREF
 
 MAN := build/man/xent.3
 man: $(MAN)
-$(MAN): bindings/c/man/generate bindings/c/man/xent.3.in Include/xent.h bindings/c/example.c
+# Every time: its date is no file's.
+$(MAN): FORCE
 	mkdir -p build/man
 	$(PYTHON) bindings/c/man/generate build/man
 
@@ -41,26 +44,28 @@ install-files: $(MAN)
 	$(SUBSTITUTE) bindings/c/cmake/xent-config-version.cmake.in > $(DESTDIR)$(CMAKEDIR)/xent-config-version.cmake
 	chmod 644 $(DESTDIR)$(PKGCONFIGDIR)/xent.pc $(DESTDIR)$(CMAKEDIR)/*.cmake
 
-# A tree that works wherever it is unpacked; the same bytes from the same sources, whoever makes it.
+# A tree that works wherever it is unpacked; the same bytes from the same libraries, whoever packs it.
+DISTDIR ?= build/dist
 DIST := xent-$(VERSION)-linux-$(shell uname -m)
 dist: all
-	rm -rf build/dist/$(DIST)
-	$(MAKE) install-files DESTDIR=build/dist/$(DIST) PREFIX= PKGCONFIG_PREFIX='$$$${pcfiledir}/../..'
-	install -m 644 LICENSE README.md CHANGELOG.md build/dist/$(DIST)
+	rm -rf $(DISTDIR)/$(DIST)
+	$(MAKE) install-files DESTDIR=$(DISTDIR)/$(DIST) PREFIX= PKGCONFIG_PREFIX='$$$${pcfiledir}/../..'
+	install -m 644 LICENSE README.md CHANGELOG.md $(DISTDIR)/$(DIST)
 	tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
-	  --mtime=@$(SOURCE_DATE_EPOCH) -C build/dist $(DIST) | gzip -9n > build/dist/$(DIST).tar.gz
-	@echo build/dist/$(DIST).tar.gz
+	  --mtime=@$(SOURCE_DATE_EPOCH) -C $(DISTDIR) $(DIST) | gzip -9n > $(DISTDIR)/$(DIST).tar.gz
+	@echo $(DISTDIR)/$(DIST).tar.gz
 
 # Debian's sources are this tree with bindings/c/debian as debian/. dpkg-buildpackage would build the library once more;
 # XENT_PREBUILT spares it that.
+DEBDIR ?= build/deb
 DEB_SOURCES := Package.swift Makefile Sources Include bindings/c bindings/cpp README.md CHANGELOG.md LICENSE
 deb: all
-	rm -rf build/deb
-	mkdir -p build/deb/xent-$(VERSION)
-	cp -a --parents $(DEB_SOURCES) build/deb/xent-$(VERSION)
-	mv build/deb/xent-$(VERSION)/bindings/c/debian build/deb/xent-$(VERSION)/debian
-	cd build/deb/xent-$(VERSION) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL XENT_PREBUILT='$(abspath build/lib)' \
+	rm -rf $(DEBDIR)
+	mkdir -p $(DEBDIR)/xent-$(VERSION)
+	cp -a --parents $(DEB_SOURCES) $(DEBDIR)/xent-$(VERSION)
+	mv $(DEBDIR)/xent-$(VERSION)/bindings/c/debian $(DEBDIR)/xent-$(VERSION)/debian
+	cd $(DEBDIR)/xent-$(VERSION) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL XENT_PREBUILT='$(abspath build/lib)' \
 	  dpkg-buildpackage --build=binary --unsigned-changes --unsigned-buildinfo
-	@ls build/deb/*.deb
+	@ls $(DEBDIR)/*.deb
 
 .PHONY: man install install-files dist deb
