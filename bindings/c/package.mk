@@ -51,7 +51,7 @@ dist: all
 	rm -rf $(DISTDIR)/$(DIST)
 	$(MAKE) install-files DESTDIR=$(DISTDIR)/$(DIST) PREFIX= PKGCONFIG_PREFIX='$$$${pcfiledir}/../..'
 	install -m 644 LICENSE README.md CHANGELOG.md $(DISTDIR)/$(DIST)
-	tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rwX,go+rX,go-w \
+	tar --create --format=gnu --sort=name --owner=0 --group=0 --numeric-owner \
 	  --mtime=@$(SOURCE_DATE_EPOCH) -C $(DISTDIR) $(DIST) | gzip -9n > $(DISTDIR)/$(DIST).tar.gz
 	@echo $(DISTDIR)/$(DIST).tar.gz
 
