@@ -9,20 +9,21 @@
 //   const xent::matrix_view logits(scores, 3, 3);               // 3 rows, 3 classes; nothing is copied
 //   float loss = xent::cross_entropy(logits, targets);          // 0.0556 nats
 //
-// A thin layer over xent.h, which says what each function computes, to which accuracy, and which arrays may be the same
-// one. Here are
+// A thin layer over xent.h, which says what each function computes, to which accuracy, and which arrays may be the
+// same one. Here are
 //
 //   Types       float, double, half precision and bfloat16 (element.hpp) by overloads instead of suffixes.
-//   Views       span and matrix_view (view.hpp) take any contiguous range: std::vector, std::array, std::span, C arrays.
-//               Nothing is owned and nothing is copied; what is viewed has to live as long as the call.
+//   Views       span and matrix_view (view.hpp) take any contiguous range: std::vector, std::array, std::span, C
+//               arrays. Nothing is owned and nothing is copied; what is viewed has to live as long as the call.
 //   Sizes       are checked against each other before anything is done.
-//   Errors      are exceptions (error.hpp): argument_error, target_error, resource_error, which are the standard library's
-//               std::invalid_argument, std::out_of_range and std::runtime_error, and xent::error with status, row, value
-//               and message. Where the library has std::expected, f<xent::as_expected>(...) returns one and throws none.
-//   Results     Two forms of each plain function (plain.hpp): with the places of its outputs last it allocates nothing;
-//               without them it returns its results.
+//   Errors      are exceptions (error.hpp): argument_error, target_error, resource_error, which are the standard
+//               library's std::invalid_argument, std::out_of_range and std::runtime_error, and xent::error with
+//               status, row, value and message. Where the library has std::expected, f<xent::as_expected>(...) returns
+//               one and throws none.
+//   Results     Two forms of each plain function (plain.hpp): with the places of its outputs last it allocates
+//               nothing; without them it returns its results.
 //   Everything  The descriptor functions (descriptor.hpp) take any layout, dtype, option and output in one call:
-//               xent::cross_entropy(logits, targets, {.label_smoothing = 0.1}, {.grad_logits = grad, .correct = &n})
+//               xent::cross_entropy(logits, xent::per_row(targets), {.label_smoothing = 0.1}, {.correct = &n})
 #ifndef XENT_HPP
 #define XENT_HPP
 

@@ -38,6 +38,15 @@ static_assert(std::is_same_v<decltype(xent::per_row(std::declval<floats&>())), x
 static_assert(std::is_same_v<decltype(xent::matrix_view(std::declval<const floats&>(), 1, 1)),
                              xent::matrix_view<const float>>);
 static_assert(std::is_same_v<decltype(xent::matrix_view(std::declval<float*>(), 1, 1)), xent::matrix_view<float>>);
+template <class R, class = void>
+constexpr bool has_per_row = false;
+template <class R>
+constexpr bool has_per_row<R, std::void_t<decltype(xent::per_row(std::declval<R>()))>> = true;
+static_assert(makes<xent::matrix_view<float>, floats&, int, int> && !makes<xent::matrix_view<float>, floats, int, int>);
+static_assert(makes<xent::matrix_view<float>, xent::span<float>, int, int>, "a temporary view is none of a temporary");
+static_assert(has_per_row<floats&> && has_per_row<const floats&> && has_per_row<xent::span<float>>);
+static_assert(!has_per_row<floats> && !has_per_row<std::array<float, 3>>);
+static_assert(becomes<floats, xent::span<const float>>, "an argument lives as long as the call");
 static_assert(std::is_base_of_v<std::invalid_argument, xent::argument_error>);
 static_assert(std::is_base_of_v<std::out_of_range, xent::target_error>);
 static_assert(std::is_base_of_v<std::runtime_error, xent::resource_error>);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Part of xent.hpp: the descriptor functions. Any layout and dtype, every option, and any number of outputs from one pass
-// over the logits. xent.h says what each option and output is, and which go together.
+// Part of xent.hpp: the descriptor functions. Any layout and dtype, every option, and any number of outputs from one
+// pass over the logits. xent.h says what each option and output is, and which go together.
 //
 //   xent::outputs out;                                  // C++17; with C++20's {.label_smoothing = 0.1} in place
 //   xent::options options;
@@ -194,8 +194,8 @@ failure described(const char* function, std::initializer_list<named_tensor> inpu
 
 }  // namespace detail
 
-/// Softmax and what is known of a row without a target: probs, log_probs, lse, entropy, argmax, max_logit, top_indices,
-/// top_log_probs, gathered, and the gradient of lse.
+/// Softmax and what is known of a row without a target: probs, log_probs, lse, entropy, argmax, max_logit,
+/// top_indices, top_log_probs, gathered, and the gradient of lse.
 template <class P = default_policy>
 typename P::template result<void> softmax(const const_tensor& logits, const options& o, const outputs& out) {
   return P::give(detail::described("softmax", {{"logits", &logits}}, o, out, [&](auto... shared) {

@@ -24,8 +24,8 @@ struct bfloat16 {
   std::uint16_t bits;
 };
 
-/// What the library knows a type as: its dtype; `storage`, the type of the C functions' pointers; and for floating types
-/// `real`, in which losses, lse and weights are. A 16-bit type of your own is made known in one line:
+/// What the library knows a type as: its dtype; `storage`, the type of the C functions' pointers; and for floating
+/// types `real`, in which losses, lse and weights are. A 16-bit type of your own is made known in one line:
 ///
 ///   template <> struct xent::element<Eigen::half> : xent::element<xent::float16> {};
 template <class T, class = void>
@@ -76,8 +76,11 @@ struct element<T, std::enable_if_t<std::is_integral_v<T>>> {
 // The compilers' own types. std::float16_t is _Float16, where there is one.
 #if (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 13)) && defined(__FLT16_MANT_DIG__) && \
     (defined(__x86_64__) || defined(__aarch64__))
+namespace detail {
+__extension__ typedef _Float16 native_half;  // no word from -Wpedantic
+}  // namespace detail
 template <>
-struct element<_Float16> : element<float16> {};
+struct element<detail::native_half> : element<float16> {};
 #elif defined(__STDCPP_FLOAT16_T__)
 template <>
 struct element<std::float16_t> : element<float16> {};

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Part of xent.hpp: the plain functions, over contiguous rows. Inputs, then options, then outputs. The logits' type T says
-// which: float, double, float16, bfloat16 or a type that element.hpp was told of. Each function computes what the one of
-// xent.h does that has its name and a suffix; every logarithm is natural.
+// Part of xent.hpp: the plain functions, over contiguous rows. Inputs, then options, then outputs. The logits' type T
+// says which: float, double, float16, bfloat16 or a type that element.hpp was told of. Each function computes what the
+// one of xent.h does that has its name and a suffix; every logarithm is natural.
 //
-// With outputs last, a function allocates nothing, and an output may be an input's own array where its text says "may be".
-// Without them the results are returned: a std::vector of the output's shape, or the loss, which then has to be one.
+// With outputs last, a function allocates nothing, and an output may be an input's own array where its text says "may
+// be". Without them the results are returned: a std::vector of the output's shape, or the loss, which then has to be
+// one.
 #ifndef XENT_PLAIN_HPP
 #define XENT_PLAIN_HPP
 
@@ -15,7 +16,7 @@
 
 namespace xent {
 
-// ---- Softmax, log-softmax, log-sum-exp ------------------------------------------------------------------------------
+// ---- Softmax, log-softmax, log-sum-exp ----------------------------------------------------------------------------
 
 /// Softmax: the probability of each class.
 ///
@@ -68,7 +69,7 @@ template <class P = default_policy, class T>
                              [&](auto& lse) { return logsumexp<detail::as_failure>(logits, lse); });
 }
 
-// ---- Losses ---------------------------------------------------------------------------------------------------------
+// ---- Losses -------------------------------------------------------------------------------------------------------
 
 /// Negative log-likelihood of log-probabilities.
 ///
@@ -208,7 +209,7 @@ template <class P = default_policy, class T>
   });
 }
 
-// ---- Backward passes ------------------------------------------------------------------------------------------------
+// ---- Backward passes ----------------------------------------------------------------------------------------------
 
 /// Backward of softmax: from d loss / d probs to d loss / d logits.
 ///

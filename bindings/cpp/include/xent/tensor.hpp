@@ -12,8 +12,9 @@
 
 namespace xent {
 
-/// Sizes of a tensor, or its strides in elements: along the axes outside the classes, the classes, the axes inside them.
-/// (N, C) is {N, C, 1}; (N, C, H, W) is {N, C, H * W}; (N, H, W, C) is {N * H * W, C, 1}. A row is what is along `classes`.
+/// Sizes of a tensor, or its strides in elements: along the axes outside the classes, the classes, the axes inside
+/// them. (N, C) is {N, C, 1}; (N, C, H, W) is {N, C, H * W}; (N, H, W, C) is {N * H * W, C, 1}. A row is what is along
+/// `classes`.
 struct extents {
   std::int64_t outer = 1, classes = 1, inner = 1;
 };
@@ -136,28 +137,29 @@ class tensor : public const_tensor {
   tensor(const M& array) noexcept : const_tensor(array) {}
 };
 
-/// A range with strides; element (0, 0, 0) is the one at `offset`. Strides may be negative, and those of an input 0. That
-/// all of it is in the range is checked by the function that gets the tensor.
-template <class R>
+/// A range with strides; element (0, 0, 0) is the one at `offset`. Strides may be negative, and those of an input 0.
+/// That all of it is in the range is checked by the function that gets the tensor. A temporary container is refused by
+/// the compiler, here and below.
+template <class R, std::enable_if_t<detail::outlives<R>::value, int> = 0>
 auto strided(R&& range, const extents& sizes, const extents& strides, std::int64_t offset = 0) noexcept {
   const bool fits = detail::fits(sizes, strides, offset, static_cast<std::int64_t>(std::size(range)));
   return detail::tensor_of<detail::range_element_t<R>>(std::data(range) + (fits ? offset : 0), sizes, strides, fits);
 }
 
 /// A range of outer * classes * inner elements: {N, C, H * W} for images by planes, {N, 1, H * W} for their labels.
-template <class R>
+template <class R, std::enable_if_t<detail::outlives<R>::value, int> = 0>
 auto contiguous(R&& range, const extents& sizes) noexcept {
   return strided(range, sizes, detail::contiguous_strides(sizes));
 }
 
 /// A range with one element for each row of a matrix: targets, row masks, losses of rows.
-template <class R>
+template <class R, std::enable_if_t<detail::outlives<R>::value, int> = 0>
 auto per_row(R&& range) noexcept {
   return contiguous(range, {static_cast<std::int64_t>(std::size(range)), 1, 1});
 }
 
 /// A range with one element for each class: weights, class masks.
-template <class R>
+template <class R, std::enable_if_t<detail::outlives<R>::value, int> = 0>
 auto per_class(R&& range) noexcept {
   return contiguous(range, {1, static_cast<std::int64_t>(std::size(range)), 1});
 }

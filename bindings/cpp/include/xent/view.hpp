@@ -26,6 +26,14 @@ template <class R, class T>
 struct is_range_of<R, T, std::void_t<range_element_t<R>, decltype(std::size(std::declval<R&>()))>>
     : std::is_convertible<range_element_t<R> (*)[], T (*)[]> {};
 
+/// Whether a view of what is passed as R&& outlives the expression: that of an lvalue does, and of a temporary that is
+/// a view itself, whose elements are no more const when it is.
+template <class R, class = void>
+struct outlives : std::is_lvalue_reference<R> {};
+template <class R>
+struct outlives<R, std::enable_if_t<!std::is_reference_v<R>, std::void_t<range_element_t<R>>>>
+    : std::is_same<range_element_t<R>, range_element_t<const R>> {};
+
 /// A pointer itself, not an array that would become one and lose its size.
 template <class P, class T>
 struct is_pointer_to : std::false_type {};
@@ -69,7 +77,8 @@ template <class R>
 span(R&&) -> span<detail::range_element_t<R>>;
 
 /// [rows, classes], row-major: the classes of one row next to each other. With a range, that it has rows * classes
-/// elements is checked by the function that gets the view; with a pointer it is taken on trust.
+/// elements is checked by the function that gets the view; with a pointer it is taken on trust. A temporary container
+/// is refused by the compiler.
 template <class T>
 class matrix_view {
  public:
@@ -80,7 +89,7 @@ class matrix_view {
   template <class Pointer, std::enable_if_t<detail::is_pointer_to<Pointer, T>::value, int> = 0>
   constexpr matrix_view(const Pointer& data, std::int64_t rows, std::int64_t classes) noexcept
       : data_(data), rows_(rows), classes_(classes), size_(detail::elements(rows, classes)) {}
-  template <class R, std::enable_if_t<detail::is_range_of<R, T>::value, int> = 0>
+  template <class R, std::enable_if_t<detail::is_range_of<R, T>::value && detail::outlives<R>::value, int> = 0>
   constexpr matrix_view(R&& range, std::int64_t rows, std::int64_t classes) noexcept(noexcept(std::data(range)))
       : data_(std::data(range)), rows_(rows), classes_(classes), size_(static_cast<std::int64_t>(std::size(range))) {}
   template <std::size_t Rows, std::size_t Classes>
@@ -105,7 +114,7 @@ class matrix_view {
   std::int64_t rows_ = 0, classes_ = 0, size_ = 0;
 };
 
-template <class R>
+template <class R, std::enable_if_t<detail::outlives<R>::value, int> = 0>
 matrix_view(R&&, std::int64_t, std::int64_t) -> matrix_view<detail::range_element_t<R>>;
 template <class Pointer, std::enable_if_t<std::is_pointer_v<Pointer>, int> = 0>
 matrix_view(const Pointer&, std::int64_t, std::int64_t) -> matrix_view<std::remove_pointer_t<Pointer>>;
