@@ -7,7 +7,9 @@
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make bench    every operation beside its peers, with a roofline of the same run; QUICK=1 for two minutes of it
 # make wheel    build/wheel/: the Python package as a wheel and an sdist, checked by auditwheel and twine
-# make install  PREFIX=/usr/local, DESTDIR=
+# make install  PREFIX=/usr/local, DESTDIR=; libraries, headers, pkg-config and CMake files, xent(3)
+# make dist     build/dist/xent-<version>-linux-<machine>.tar.gz, a tree that works wherever it is unpacked
+# make deb      build/deb/libxent1_….deb and libxent-dev_….deb
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
 
@@ -117,16 +119,7 @@ wheel: build/wheel/venv
 	# The tag that it names last is the one that the library's symbols allow: it has to be the wheel's.
 	ls build/wheel/xent-*-$$(grep -o 'manylinux[a-z0-9_]*"' build/wheel/auditwheel.txt | tail -1 | tr -d '"').whl
 
-install: all
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
-	install -m 755 build/lib/libxent.so $(DESTDIR)$(LIBDIR)/libxent.so.$(VERSION)
-	ln -sf libxent.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libxent.so.$(MAJOR)
-	ln -sf libxent.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libxent.so
-	install -m 644 build/lib/libxent.a $(DESTDIR)$(LIBDIR)/libxent.a
-	install -m 644 Include/xent.h $(DESTDIR)$(INCLUDEDIR)/xent.h
-	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCLUDEDIR@|$(INCLUDEDIR)|;s|@VERSION@|$(VERSION)|' \
-	  bindings/c/xent.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc
-	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc
+include bindings/c/package.mk
 
 clean:
 	rm -rf build .build

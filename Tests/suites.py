@@ -130,7 +130,8 @@ def install(packages, reason):
     print(f"installing {' '.join(packages)} ({reason})", flush=True)
     log = WORK / "apt-get.log"
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    command = [*prefix, "apt-get", "install", "-y", "--no-install-recommends", *packages]
+    wait = ["-o", "DPkg::Lock::Timeout=300"]  # another suite may be installing at this moment
+    command = [*prefix, "apt-get", "install", "-y", "--no-install-recommends", *wait, *packages]
     if run(command, environment, log=log)[0]:  # the lists may be old or not there at all
         run([*prefix, "apt-get", "update"], environment)
         status, output = run(command, environment, log=log)
