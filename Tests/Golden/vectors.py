@@ -67,12 +67,12 @@ def bits(value, dtype):
         struct.unpack("<I", struct.pack("<f", value))[0] >> 16)  # fmt: skip
 
 
-def written(value, dtype):
+def written(value, dtype, is_output=False):
     """A number of a dtype for JSON, the shortest that is read back as it, also by way of a double."""
+    if dtype in ("f16", "bf16") and not (is_output and math.isnan(value)):
+        return bits(value, dtype)
     if math.isnan(value):
         return "nan"
-    if dtype in ("f16", "bf16"):
-        return bits(value, dtype)
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     if dtype == "f32":
@@ -105,7 +105,7 @@ def output(name, results, dtype, bound):
     values = []
     for result in results:
         value = rounded(result.value, *FORMATS[of])
-        values.append(written(value, of))
+        values.append(written(value, of, is_output=True))
         if isfinite(result.scale) and math.isfinite(value):
             worst = max(worst, ulp_exponent(rounded(result.scale), of) - ulp_exponent(value, of))
     return {"max_ulp": bound << worst, "values": values} if 1 << worst <= CANCELS else None
