@@ -58,7 +58,9 @@ struct Call<Scalar: XentScalar> {
   }
 
   /// One result in memory of the shape of the logits, perhaps the logits themselves, and the loss if it is wanted.
-  func run(_ place: Place, to memory: UnsafeMutableBufferPointer<Scalar>, hasLoss: Bool) throws(XentError) -> Scalar.Real {
+  func run(
+    _ place: Place, to memory: UnsafeMutableBufferPointer<Scalar>, hasLoss: Bool
+  ) throws(XentError) -> Scalar.Real {
     let name: StaticString = place == .gradient ? "gradient" : "probs"
     var tensor = try shape.view(name, memory.baseAddress, count: memory.count, dtype: Scalar.xentDType)
     var loss: Scalar.Real = 0
@@ -160,7 +162,8 @@ private final class Slot<Element>: OutputSlot {
   var array: [Element] = []
   private let name: StaticString, shape: Shape, field: Field, isWanted: Bool, dtype: Int32, zero: Element
 
-  private init(_ name: StaticString, _ shape: Shape, _ field: Field, _ isWanted: Bool, _ dtype: Int32, _ zero: Element) {
+  private init(_ name: StaticString, _ shape: Shape, _ field: Field, _ isWanted: Bool, _ dtype: Int32, _ zero: Element)
+  {
     (self.name, self.shape, self.field, self.isWanted) = (name, shape, field, isWanted)
     (self.dtype, self.zero) = (dtype, zero)
   }

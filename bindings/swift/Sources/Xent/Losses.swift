@@ -54,7 +54,8 @@ public func crossEntropyWithGradient<Buffer: XentBuffer & ~Escapable>(
 
 /// The cross-entropy, and its gradient over the logits.
 public func crossEntropyWithGradient<Scalar: XentScalar>(
-  inPlace logits: inout MutableSpan<Scalar>, _ shape: Shape, targets: Targets<Scalar>, options: Options<Scalar> = .init()
+  inPlace logits: inout MutableSpan<Scalar>, _ shape: Shape, targets: Targets<Scalar>,
+  options: Options<Scalar> = .init()
 ) throws(XentError) -> Scalar.Real {
   try logits.withUnsafeMutableBufferPointer { (memory) throws(XentError) in
     try withTargets(.crossEntropy, "logits", memory, shape, targets, options) { (call) throws(XentError) in
@@ -123,7 +124,8 @@ public func divergenceResults<Buffer: XentBuffer & ~Escapable>(
   student: borrowing Buffer, teacher: [Buffer.Element], _ shape: Shape, options: Options<Buffer.Element> = .init(),
   _ wanted: Outputs
 ) throws(XentError) -> Results<Buffer.Element> where Buffer.Element: XentScalar {
-  try withTargets(.divergence, "student", student, shape, .probabilities(teacher), options) { (call) throws(XentError) in
+  try withTargets(.divergence, "student", student, shape, .probabilities(teacher), options) {
+    (call) throws(XentError) in
     try call.run(wanted)
   }
 }

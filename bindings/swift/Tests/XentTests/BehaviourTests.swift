@@ -13,19 +13,23 @@ private func message(_ body: () throws(XentError) -> Void) -> String {
 }
 
 @Test func lengthsAreErrors() {
-  #expect(message { () throws(XentError) in _ = try softmax(logits, Shape(rows: 2, classes: 2)) }
-    == "logits has 6 elements, not 2 * 2 * 1")
-  #expect(message { () throws(XentError) in _ = try crossEntropy(logits, shape, targets: [0]) }
-    == "targets has 1 elements, not 2 * 1 * 1")
+  #expect(
+    message { () throws(XentError) in _ = try softmax(logits, Shape(rows: 2, classes: 2)) }
+      == "logits has 6 elements, not 2 * 2 * 1")
+  #expect(
+    message { () throws(XentError) in _ = try crossEntropy(logits, shape, targets: [0]) }
+      == "targets has 1 elements, not 2 * 1 * 1")
   var options = Options<Float>()
   options.weight = [1, 2]
-  #expect(message { () throws(XentError) in _ = try crossEntropy(logits, shape, targets: [0, 1], options: options) }
-    == "weight has 2 elements, not 1 * 3 * 1")
+  #expect(
+    message { () throws(XentError) in _ = try crossEntropy(logits, shape, targets: [0, 1], options: options) }
+      == "weight has 2 elements, not 1 * 3 * 1")
   var short = [Float](repeating: 0, count: 5)
-  #expect(message { () throws(XentError) in
-    var span = short.mutableSpan
-    try softmax(logits, shape, into: &span)
-  } == "probs has 5 elements, not 2 * 3 * 1")
+  #expect(
+    message { () throws(XentError) in
+      var span = short.mutableSpan
+      try softmax(logits, shape, into: &span)
+    } == "probs has 5 elements, not 2 * 3 * 1")
   // Products that would trap, or that no array has.
   for (rows, classes) in [(Int.max, 7), (1 << 32, 1 << 32), (-2, -3), (Int.max, 0)] {
     let none: [Float] = []

@@ -6,7 +6,9 @@ import Testing
 
 /// A number of Tests/Golden/vectors.json, or a word in the place of one.
 private enum Value: Decodable {
-  case integer(Int64), real(Double), word(String)
+  case integer(Int64)
+  case real(Double)
+  case word(String)
 
   init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
@@ -40,7 +42,12 @@ private enum Value: Decodable {
 
 private struct Case: Decodable {
   struct Output: Decodable {
-    let max_ulp: Int, values: [Value]
+    let maxULP: Int, values: [Value]
+
+    enum CodingKeys: String, CodingKey {
+      case values
+      case maxULP = "max_ulp"
+    }
   }
   struct Failure: Decodable {
     let status: String, row: Int, value: Int64, message: String
@@ -118,7 +125,7 @@ private func compare<T: Written>(_ one: Case, _ output: String, _ got: [T]) {
   for (n, (value, result)) in zip(values, got).enumerated() {
     let isRight =
       switch (value.place, result.place) {
-      case (let a?, let b?): (a - b).magnitude <= expected.max_ulp
+      case (let a?, let b?): (a - b).magnitude <= expected.maxULP
       case (let a, let b): a == b
       }
     if !isRight { Issue.record("\(one.title) \(output)[\(n)]: \(result), not \(value)") }
