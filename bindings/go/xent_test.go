@@ -26,12 +26,12 @@ func ExampleCrossEntropyOutputs() {
 	}
 	fmt.Printf("loss %.9f nats, %d of 3 right\n", loss, correct)
 	fmt.Printf("grad %.6f of the first row\n", grad[:3])
-	_, err := CrossEntropy(logits, Matrix(3, 3), Indices([]int64{}), nil)
+	_, err := CrossEntropy(logits, Matrix(3, 3), Indices([]int64{2, 7, 0}), nil)
 	fmt.Println(err)
 	// Output:
 	// loss 0.055588204 nats, 3 of 3 right
 	// grad [0.000819 0.002225 -0.003044] of the first row
-	// targets has 0 elements, not 3 * 1 * 1
+	// xent_cross_entropy: targets[1] is 7, not in [0, 3) and not ignore_index (-100)
 }
 
 func message(err error) string {
@@ -106,7 +106,7 @@ func TestInPlaceAndLayout(t *testing.T) {
 		byNothing[2] != -0.5 {
 		t.Error(byNothing, err)
 	}
-	if _, err := NLLLoss[float32](nil, shape, Indices([]int64{2, 1}), nil); message(err) != "xent_nll: log_probs is NULL" {
+	if _, err := NLLLoss[float32](nil, shape, Indices([]int64{2, 1}), nil); message(err) != "xent_nll: log_probs.data is NULL" {
 		t.Error(err)
 	}
 }
