@@ -2,6 +2,8 @@
 // What is this package's own: shapes, types, memory, errors.
 'use strict'
 const assert = require('node:assert')
+const fs = require('node:fs')
+const path = require('node:path')
 const test = require('node:test')
 const xent = require('..')
 
@@ -80,6 +82,28 @@ test('reduction none', () => {
   assert.strictEqual(grad.length, 6)
   const elements = xent.binaryCrossEntropyWithLogits(logits, shape, new Float32Array(6), { reduction: 'none' })
   assert.strictEqual(elements.length, 6)
+})
+
+test('the typings name what there is', () => {
+  const typings = fs.readFileSync(path.join(__dirname, '../index.d.ts'), 'utf8')
+  const declared = [...typings.matchAll(/^export (?:function|const|class) (\w+)/gm)].map(([, name]) => name)
+  assert.deepStrictEqual(declared.sort(), Object.keys(xent).sort())
+  const fields = (name) => {
+    const body = typings.match(new RegExp(`export interface ${name}[^{]*\\{([\\s\\S]*?)\n\\}`))[1]
+    return [...body.matchAll(/^ {2}(\w+)\??:/gm)].map(([, field]) => field)
+  }
+  // An option that does not exist is refused as such; so is an output. What these values make is no matter.
+  for (const option of fields('Options')) {
+    try {
+      xent.crossEntropy(logits, shape, [0, 1], { [option]: 1 })
+    } catch (error) {
+      assert.doesNotMatch(error.message, /there is no option/)
+    }
+  }
+  for (const output of fields('Outputs')) {
+    const found = xent.crossEntropyOutputs(logits, shape, [0, 1], [output], { gather: [0, 1] })
+    assert.deepStrictEqual(Object.keys(found), [output])
+  }
 })
 
 test('threads and version', () => {

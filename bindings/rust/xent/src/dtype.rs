@@ -22,6 +22,7 @@ macro_rules! sixteen_bits {
                 unsafe { std::slice::from_raw_parts(bits.as_ptr().cast(), bits.len()) }
             }
 
+            /// The same, to be written.
             pub fn from_bits_mut(bits: &mut [u16]) -> &mut [Self] {
                 unsafe { std::slice::from_raw_parts_mut(bits.as_mut_ptr().cast(), bits.len()) }
             }

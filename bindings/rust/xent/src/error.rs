@@ -54,9 +54,11 @@ pub struct Error {
     value: i64,
 }
 
+/// What every function here returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// Why, in a word.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }

@@ -25,6 +25,8 @@
 //!
 //! No function panics because of its arguments: a slice that does not have its shape's length is an [`Error`] too.
 
+#![deny(missing_docs)]
+
 mod call;
 mod dtype;
 mod error;

@@ -14,6 +14,7 @@ pub enum Reduction {
     /// The sum divided by the sum of the targets' weights, as in PyTorch.
     #[default]
     Mean = XENT_REDUCTION_MEAN,
+    /// The sum.
     Sum = XENT_REDUCTION_SUM,
     /// The sum divided by the number of rows that count, weights or not.
     MeanRows = XENT_REDUCTION_MEAN_ROWS,
@@ -30,6 +31,7 @@ pub enum Divergence {
     ReverseKl = XENT_REVERSE_KL,
     /// Σ −p·log q
     SoftCrossEntropy = XENT_SOFT_CROSS_ENTROPY,
+    /// (Σ p·log(p/m) + q·log(q/m)) / 2 with m = (p + q) / 2
     JensenShannon = XENT_JENSEN_SHANNON,
 }
 
@@ -55,6 +57,10 @@ pub struct Options<'a, T: Element> {
     pub(crate) gather: Option<(Ints<'a>, usize)>,
 }
 
+// The pointers of `plain` are null; all else is numbers and borrowed slices of numbers.
+unsafe impl<T: Element> Send for Options<'_, T> {}
+unsafe impl<T: Element> Sync for Options<'_, T> {}
+
 impl<T: Element> Default for Options<'_, T> {
     fn default() -> Self {
         Self::new()
@@ -73,6 +79,7 @@ macro_rules! numbers {
 }
 
 impl<'a, T: Element> Options<'a, T> {
+    /// The defaults.
     pub fn new() -> Self {
         let plain = xent_options::default();
         Options {
@@ -103,11 +110,13 @@ impl<'a, T: Element> Options<'a, T> {
         z_loss: f64;
     }
 
+    /// How the losses of rows become one; also what the gradient is the gradient of.
     pub fn reduction(mut self, reduction: Reduction) -> Self {
         self.plain.reduction = reduction as i32;
         self
     }
 
+    /// Which divergence [`divergence`](crate::divergence) is.
     pub fn divergence(mut self, divergence: Divergence) -> Self {
         self.plain.divergence = divergence as i32;
         self

@@ -9,8 +9,11 @@ use xent_sys::{xent_dtype, xent_tensor};
 /// Contiguous `(outer, classes, inner)`, in C order; `(rows, classes)` is `inner` 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// What lies before the class axis.
     pub outer: usize,
+    /// The class axis.
     pub classes: usize,
+    /// What lies after it.
     pub inner: usize,
 }
 

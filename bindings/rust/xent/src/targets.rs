@@ -44,6 +44,10 @@ pub(crate) struct Ints<'a> {
     lifetime: std::marker::PhantomData<&'a [u8]>,
 }
 
+// A borrowed slice of integers, which is both.
+unsafe impl Send for Ints<'_> {}
+unsafe impl Sync for Ints<'_> {}
+
 impl<'a> Ints<'a> {
     pub(crate) fn new<I: Index>(data: &'a [I]) -> Self {
         Ints { data: data.as_ptr().cast(), length: data.len(), dtype: I::DTYPE, lifetime: Default::default() }

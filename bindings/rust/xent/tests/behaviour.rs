@@ -112,4 +112,8 @@ fn threads_and_version() {
 fn errors_are_errors() {
     fn check<E: std::error::Error + Send + Sync + 'static>(_: &E) {}
     check(&softmax(&LOGITS, (1, 1)).unwrap_err());
+    fn shared<S: Send + Sync>() {}
+    shared::<Options<f32>>();
+    shared::<Targets<f32>>();
+    shared::<Outputs<f32>>();
 }

@@ -33,15 +33,24 @@ struct Call<Scalar: XentScalar> {
         try withTensor("grad_loss", options.gradLoss, upstream) { (gradLoss) throws(XentError) in
           try withTensor("row_mask", mask: options.rowMask, shape.perRow) { (rowMask) throws(XentError) in
             try withTensor("class_mask", mask: options.classMask, shape.perClass) { (classMask) throws(XentError) in
-              var given = options.plain
-              (given.weight, given.pos_weight, given.grad_loss) = (weight, positive, gradLoss)
-              (given.row_mask, given.class_mask, given.target_probs) = (rowMask, classMask, targetProbs)
-              try run(given, outputs)
+              try withTensor("gather", mask: options.gather, gatherShape) { (gather) throws(XentError) in
+                var given = options.plain
+                (given.weight, given.pos_weight, given.grad_loss) = (weight, positive, gradLoss)
+                (given.row_mask, given.class_mask, given.gather) = (rowMask, classMask, gather)
+                given.target_probs = targetProbs
+                try run(given, outputs)
+              }
             }
           }
         }
       }
     }
+  }
+
+  /// As many classes of each row as of every other.
+  private var gatherShape: Shape {
+    let rows = shape.rows
+    return shape.with(rows == 0 ? 0 : (options.gather?.count ?? 0) / rows)
   }
 
   private func run(_ options: xent_options, _ outputs: xent_outputs) throws(XentError) {
@@ -99,8 +108,13 @@ struct Call<Scalar: XentScalar> {
     let zLoss = Slot<Scalar.Real>("z_loss", perRow, \.z_loss, wanted.contains(.zLoss))
     let argmax = Slot<Int64>("argmax", perRow, \.argmax, wanted.contains(.argmax))
     let rank = Slot<Int64>("target_rank", perRow, \.target_rank, wanted.contains(.targetRank))
+    let (hasTop, top) = (wanted.contains(.top), shape.with(options.top))
+    let topIndices = Slot<Int64>("top_indices", top, \.top_indices, hasTop)
+    let topLogProbs = Slot<Scalar.Real>("top_log_probs", top, \.top_log_probs, hasTop)
+    let gathered = Slot<Scalar.Real>("gathered", gatherShape, \.gathered, wanted.contains(.gathered))
     let slots: [any OutputSlot] = [
-      loss, rowLoss, gradient, probs, logProbs, lse, entropy, maxLogit, logProb, zLoss, argmax, rank,
+      loss, rowLoss, gradient, probs, logProbs, lse, entropy, maxLogit, logProb, zLoss, argmax, rank, topIndices,
+      topLogProbs, gathered,
     ]
 
     var results = Results<Scalar>()
@@ -119,6 +133,7 @@ struct Call<Scalar: XentScalar> {
     (results.logProbs, results.logSumExp, results.entropy) = (logProbs.array, lse.array, entropy.array)
     (results.maxLogit, results.targetLogProb, results.zLoss) = (maxLogit.array, logProb.array, zLoss.array)
     (results.argmax, results.targetRank) = (argmax.array, rank.array)
+    (results.topIndices, results.topLogProbs, results.gathered) = (topIndices.array, topLogProbs.array, gathered.array)
     return results
   }
 

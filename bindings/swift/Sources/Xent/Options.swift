@@ -63,6 +63,10 @@ public struct Options<Scalar: XentScalar>: Sendable {
   public var rowMask: [UInt8]?
   /// Classes where it is 0 have probability 0 and are no part of any sum.
   public var classMask: [UInt8]?
+  /// Which classes' log-probabilities `Outputs.gathered` is to have: as many of each row, of shape (outer, k, inner).
+  public var gather: [Int64]?
+  /// How many classes `Outputs.top` is to have.
+  public var top = 1
 
   public init() {}
 

@@ -27,6 +27,10 @@ public struct Outputs: OptionSet, Sendable {
   public static let rowsCounted = Outputs(rawValue: 1 << 13)
   /// The sum of the losses, and what the mean divides by: for means over several batches.
   public static let sums = Outputs(rawValue: 1 << 14)
+  /// The `options.top` most probable classes of each row, in order, and their log-probabilities.
+  public static let top = Outputs(rawValue: 1 << 15)
+  /// The log-probabilities of `options.gather`.
+  public static let gathered = Outputs(rawValue: 1 << 16)
 }
 
 /// What a call gave. Arrays that were not asked for are empty, numbers 0.
@@ -46,6 +50,10 @@ public struct Results<Scalar: XentScalar>: Sendable {
   public internal(set) var argmax: [Int64] = []
   /// How many classes come before the target: 0 is top-1; -1 in rows that do not count.
   public internal(set) var targetRank: [Int64] = []
+  /// Of shape (outer, `options.top`, inner), as is `topLogProbs`.
+  public internal(set) var topIndices: [Int64] = []
+  public internal(set) var topLogProbs: [Scalar.Real] = []
+  public internal(set) var gathered: [Scalar.Real] = []
   public internal(set) var correct: Int64 = 0
   public internal(set) var rowsCounted: Int64 = 0
   public internal(set) var lossSum = 0.0

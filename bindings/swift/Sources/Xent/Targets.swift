@@ -70,6 +70,7 @@ func withTensor<Scalar: XentScalar, Result>(
   }
 }
 
+/// The same of integers: masks, and classes to gather.
 func withTensor<Index: XentIndex, Result>(
   _ name: StaticString, mask: [Index]?, _ shape: Shape,
   _ body: (UnsafePointer<xent_tensor>?) throws(XentError) -> Result

@@ -100,6 +100,16 @@ private func message(_ body: () throws(XentError) -> Void) -> String {
   #expect(results.probs.isEmpty)
 }
 
+@Test func topAndGather() throws {
+  let all = try logSoftmax(logits, shape)
+  var options = Options<Float>()
+  (options.top, options.gather) = (2, [2, 0])
+  let results = try softmaxResults(logits, shape, options: options, [.top, .gathered])
+  #expect(results.topIndices == [2, 1, 2, 1])
+  #expect(results.topLogProbs == [all[2], all[1], all[5], all[4]])
+  #expect(results.gathered == [all[2], all[3]])
+}
+
 @Test func thinnessOfEnums() {
   #expect(Reduction.meanRows.rawValue == Int32(XENT_REDUCTION_MEAN_ROWS))
   #expect(Divergence.jensenShannon.rawValue == Int32(XENT_JENSEN_SHANNON))
