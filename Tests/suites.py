@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Tests/run is made of: suites that are run and counted, and what has to be on the machine for them."""
 
+import fcntl
 import hashlib
 import os
 import re
@@ -128,15 +129,18 @@ def install(packages, reason):
     if prefix and (not shutil.which("sudo") or run([*prefix, "true"])[0]):
         return f"{reason}: please run apt-get install {' '.join(packages)} (not root, and no sudo without a password)"
     print(f"installing {' '.join(packages)} ({reason})", flush=True)
+    WORK.mkdir(parents=True, exist_ok=True)
     log = WORK / "apt-get.log"
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    wait = ["-o", "DPkg::Lock::Timeout=300"]  # another suite may be installing at this moment
+    wait = ["-o", "DPkg::Lock::Timeout=300"]  # somebody else may be installing at this moment
     command = [*prefix, "apt-get", "install", "-y", "--no-install-recommends", *wait, *packages]
-    if run(command, environment, log=log)[0]:  # the lists may be old or not there at all
-        run([*prefix, "apt-get", "update"], environment)
-        status, output = run(command, environment, log=log)
-        if status:
-            return f"{reason}: apt-get install {' '.join(packages)} failed: {output[-500:]}"
+    with (WORK / "apt-get.lock").open("w") as lock:  # suites that run at the same time may both install something
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if run(command, environment, log=log)[0]:  # the lists may be old or not there at all
+            run([*prefix, "apt-get", "update"], environment)
+            status, output = run(command, environment, log=log)
+            if status:
+                return f"{reason}: apt-get install {' '.join(packages)} failed: {output[-500:]}"
     return None
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the golden data, one file a function: inputs from cases*.py, exact results from exact.py (mpmath).
+"""Writes the golden data, one file a function: inputs from cases*.py, exact results from exact.py (mpmath); and the
+test vectors of the bindings, vectors.json (vectors.py).
 
-    python3 Tests/Golden/generate.py            rewrites Tests/Golden/*.txt, byte for byte the same every time
+    python3 Tests/Golden/generate.py            rewrites Tests/Golden/*.txt and vectors.json, byte for byte the same every time
     python3 Tests/Golden/generate.py --check    generates in memory and compares; exit status 1 if a file differs
 
 The format is described at the top of every file (HEADER below).
@@ -21,6 +22,7 @@ from cases_binary import binary_cases
 from cases_grad import log_softmax_grad_cases, logsumexp_grad_cases, softmax_grad_cases
 from mpmath import fsub
 from rounding import binade, rounded
+from vectors import vectors_json
 
 FOLDER = Path(__file__).resolve().parent
 HI_BITS = {"f32": 53, "f64": 53, "f16": 40, "bf16": 40}
@@ -140,7 +142,8 @@ def generate():
             raise ValueError(f"two cases are called {key}")
         seen.add(key)
         texts[case.function].append("\n".join(lines(case)) + "\n")
-    return {FOLDER / f"{f}.txt": "\n".join(parts) for f, parts in texts.items()}
+    files = {FOLDER / f"{f}.txt": "\n".join(parts) for f, parts in texts.items()}
+    return {**files, FOLDER / "vectors.json": vectors_json()}
 
 
 def main():

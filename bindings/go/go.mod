@@ -1,0 +1,3 @@
+module xent
+
+go 1.18
