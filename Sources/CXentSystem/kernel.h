@@ -252,6 +252,17 @@ XENTK_INLINE xentk_float8lanes xentk_floats(xentk_double8lanes v) {
 XENTK_INLINE xentk_int16lanes xentk_widen(xentk_half16lanes v) { return __builtin_convertvector(v, xentk_int16lanes); }
 XENTK_INLINE xentk_half16lanes xentk_narrow(xentk_int16lanes v) { return __builtin_convertvector(v, xentk_half16lanes); }
 
+/* Halves of sixteen. */
+XENTK_INLINE xentk_float8lanes xentk_low(xentk_float16lanes v) {
+  return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+XENTK_INLINE xentk_float8lanes xentk_high(xentk_float16lanes v) {
+  return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+XENTK_INLINE xentk_float16lanes xentk_join(xentk_float8lanes low, xentk_float8lanes high) {
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
 /* Loads and stores, at any address. */
 #define XENTK_MEMORY(suffix, vector)                                               \
   XENTK_INLINE vector xentk_load_##suffix(const void *_Nonnull p) {                \

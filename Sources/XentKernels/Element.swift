@@ -170,7 +170,8 @@ extension Float: Element {
     _ v: Floats, with value: Floats, where x: Floats, isLessThan y: Floats
   ) -> Floats { v.replacing(with: value, where: x .< y) }
   @inline(__always) static func largestLane(_ v: Floats) -> Float {
-    let eight = v.lowHalf.replacing(with: v.highHalf, where: v.lowHalf .< v.highHalf)
+    let (low, high) = (xentk_low(v), xentk_high(v))
+    let eight = low.replacing(with: high, where: low .< high)
     let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.lowHalf .< eight.highHalf)
     let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
     return two[0] < two[1] ? two[1] : two[0]
@@ -191,10 +192,10 @@ extension Float: Element {
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Floats { xentk_load_floats(p) }
   @inline(__always) static func store(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
   @inline(__always) static func widened(_ v: Floats, _ half: Int) -> Doubles {
-    xentk_doubles(half == 0 ? v.lowHalf : v.highHalf)
+    xentk_doubles(half == 0 ? xentk_low(v) : xentk_high(v))
   }
   @inline(__always) static func rounded(_ v: Halves) -> Floats {
-    Floats(lowHalf: xentk_floats(v.low), highHalf: xentk_floats(v.high))
+    xentk_join(xentk_floats(v.low), xentk_floats(v.high))
   }
   @inline(__always) static func loadEight(_ p: UnsafePointer<Float>) -> Doubles { xentk_doubles(xentk_load_8floats(p)) }
   @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Float>) {
@@ -264,11 +265,11 @@ extension Double: Element {
     xentk_store_doubles(p, v)
   }
   @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>) {
-    store(xentk_doubles(v.lowHalf), p)
-    store(xentk_doubles(v.highHalf), p + step)
+    store(xentk_doubles(xentk_low(v)), p)
+    store(xentk_doubles(xentk_high(v)), p + step)
   }
   @inline(__always) static func loadFloats(_ p: UnsafePointer<Double>) -> Floats {
-    Floats(lowHalf: xentk_floats(oddFloats(load(p))), highHalf: xentk_floats(oddFloats(load(p + step))))
+    xentk_join(xentk_floats(oddFloats(load(p))), xentk_floats(oddFloats(load(p + step))))
   }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { factor / total }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }

@@ -21,7 +21,7 @@ typealias Doubles = SIMD8<Double>
   /// For f32 there is better: in f64 the product is exact, and a sum rounded to odd (Boldo and Melquiond 2008) keeps
   /// all that the second rounding, to f32, needs in order to be right.
   @inline(never) func fma(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats {
-    Floats(lowHalf: fma(a.lowHalf, b.lowHalf, c.lowHalf), highHalf: fma(a.highHalf, b.highHalf, c.highHalf))
+    xentk_join(fma(xentk_low(a), xentk_low(b), xentk_low(c)), fma(xentk_high(a), xentk_high(b), xentk_high(c)))
   }
 
   @inline(never) private func fma(_ a: SIMD8<Float>, _ b: SIMD8<Float>, _ c: SIMD8<Float>) -> SIMD8<Float> {

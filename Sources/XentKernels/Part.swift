@@ -10,75 +10,91 @@ let chunk = 2048
 let strip = 64
 let step = 8
 
-/// Room for one strip, filled up with −inf.
+/// Room for strips, filled up with −inf.
 struct Stage<E: Element> {
-  let elements: UnsafeMutablePointer<E>
+  /// One strip for that with a hole, and one for what is left over at the end.
+  let holed, last: UnsafeMutablePointer<E>
+  /// The lanes' largest of every strip of a chunk.
+  let maxima: UnsafeMutablePointer<E>
 
-  @inline(__always) init(elements: UnsafeMutablePointer<E>) { self.elements = elements }
-
-  /// Calls `body` for the strips of `x` in order, without the element at `hole` (−1: none) and less `anchor`, in whole
-  /// steps: as many strips at a time as can be read where they lie, and one by one those that have to be staged.
-  /// `first` is where a run begins in `x`.
-  @inline(__always) func forEachRun(
-    of x: UnsafePointer<E>, count: Int, hole: Int, anchor: E,
-    _ body: (_ run: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
-  ) {
-    let end = anchor != 0 ? 0 : count & (E.width &- 1) == 0 ? count : count &- count % E.strip
-    var first = 0
-    while first < count {
-      let holeStrip = hole >= first && hole < count ? hole &- hole % E.strip : count
-      let stop = min(holeStrip, end)
-      if first < stop {
-        body(x + first, first, stop &- first)
-        first = stop
-      } else {
-        let length = min(E.strip, count &- first)
-        let staged = stage(x + first, length, hole: holeStrip == first ? hole &- first : -1, anchor: anchor)
-        body(staged, first, E.wholeSteps(length))
-        first &+= E.strip
-      }
+  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
+    func strip(_ number: Int32) -> UnsafeMutablePointer<E> {
+      UnsafeMutableRawPointer(xentk_strip(workspace, number)).assumingMemoryBound(to: E.self)
     }
+    (holed, last, maxima) = (strip(0), strip(1), strip(4))
   }
 
-  @inline(never) func stage(_ x: UnsafePointer<E>, _ length: Int, hole: Int, anchor: E) -> UnsafePointer<E> {
+  @inline(never) func fill(
+    _ room: UnsafeMutablePointer<E>, from x: UnsafePointer<E>, _ length: Int, hole: Int, less anchor: E
+  ) {
+    let anchors = E.Lanes(repeating: anchor)
     var i = 0
+    while i &+ E.width <= length {
+      E.store(E.load(x + i) - anchors, room + i)
+      i &+= E.width
+    }
     while i < length {
-      elements[i] = x[i] - anchor
+      room[i] = x[i] - anchor
       i &+= 1
     }
     while i < E.wholeSteps(length) {
-      elements[i] = -.infinity
+      room[i] = -.infinity
       i &+= 1
     }
-    if hole >= 0 { elements[hole] = -.infinity }
-    return UnsafePointer(elements)
+    if hole >= 0 { room[hole] = -.infinity }
   }
 }
 
 /// A run of at most `chunk` elements, without the one at `hole` (−1: all of them).
 struct Part<E: Element> {
-  var x: UnsafePointer<E>
-  var count: Int
-  var hole: Int
+  let x: UnsafePointer<E>
+  let count: Int
+  let hole: Int
   let stage: Stage<E>
+  /// Where the strip with the hole begins, and where the last strip, if it is no whole steps; otherwise `count`.
+  private let holeStrip, lastStrip: Int
 
   @inline(__always) init(_ x: UnsafePointer<E>, count: Int, hole: Int, stage: Stage<E>) {
     self.x = x
     self.count = count
     self.hole = hole
     self.stage = stage
+    holeStrip = hole >= 0 && hole < count ? hole &- hole % E.strip : count
+    lastStrip = count & (E.width &- 1) == 0 ? count : count &- count % E.strip
+    if holeStrip < count {
+      stage.fill(stage.holed, from: x + holeStrip, length(holeStrip), hole: hole &- holeStrip, less: 0)
+    }
+    if lastStrip < count && lastStrip != holeStrip {
+      stage.fill(stage.last, from: x + lastStrip, length(lastStrip), hole: -1, less: 0)
+    }
   }
 
-  /// The same part, staged once for all if it is a single strip.
-  @inline(__always) private var prepared: Part {
-    if count > E.strip || (hole < 0 && E.wholeSteps(count) == count) { return self }
-    return Part(stage.stage(x, count, hole: hole, anchor: 0), count: E.wholeSteps(count), hole: -1, stage: stage)
-  }
+  @inline(__always) private func length(_ strip: Int) -> Int { min(E.strip, count &- strip) }
 
-  @inline(__always) private func forEachRun(
+  /// Calls `body` for the strips in order, less `anchor` and in whole steps: as many at a time as can be read where they lie,
+  /// and one by one those that are staged. `first` is where a run begins in `x`.
+  @inline(__always) func forEachRun(
     less anchor: E = 0, _ body: (_ run: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
   ) {
-    stage.forEachRun(of: x, count: count, hole: hole, anchor: anchor, body)
+    var first = 0
+    while first < count {
+      var run = x + first
+      var length = min(E.strip, count &- first)
+      if anchor != 0 {
+        let place = first == holeStrip ? hole &- first : -1
+        stage.fill(stage.last, from: run, length, hole: place, less: anchor)
+        run = UnsafePointer(stage.last)
+      } else if first == holeStrip {
+        run = UnsafePointer(stage.holed)
+      } else if first == lastStrip {
+        run = UnsafePointer(stage.last)
+      } else {
+        let isBeforeHole = holeStrip > first && holeStrip < lastStrip
+        length = (isBeforeHole ? holeStrip : lastStrip > first ? lastStrip : count) &- first
+      }
+      body(run, first, E.wholeSteps(length))
+      first &+= length
+    }
   }
 
   /// The largest element, −inf if there is none; NaNs are passed over.
@@ -97,32 +113,36 @@ struct Part<E: Element> {
     return E.largestLane(E.larger(a, b))
   }
 
-  /// The largest element and the first place it stands at; −inf and −1 if nothing is greater than −inf.
-  @inline(never) func firstMaximum() -> (value: E, index: Int) {
+  /// The largest element and the first place it stands at; −inf and −1 if nothing is greater than −inf. And the largest of
+  /// all others.
+  @inline(never) func firstMaximum() -> (value: E, index: Int, others: E) {
     // In each lane the largest so far, and the first strip that has it.
-    var best = E.Lanes(repeating: -.infinity)
-    var home = E.Lanes(repeating: -.infinity)
-    forEachRun { x, first, count in
+    let none = E.Lanes(repeating: -.infinity)
+    var best = none
+    var home = none
+    var strips = 0
+    forEachRun { x, _, count in
       var i = 0
       while i < count {
         let end = min(i &+ E.strip, count)
-        let number = E.Lanes(repeating: E(rounding: -Double((first &+ i) / E.strip)))
-        var largest = E.Lanes(repeating: -.infinity)
+        var largest = none
         while i < end {
           largest = E.larger(largest, E.load(x + i))
           i &+= E.width
         }
-        home = E.replacing(home, with: number, where: best, isLessThan: largest)
+        E.store(largest, stage.maxima + strips &* E.width)
+        home = E.replacing(
+          home, with: E.Lanes(repeating: E(rounding: -Double(strips))), where: best, isLessThan: largest)
         best = E.larger(best, largest)
+        strips &+= 1
       }
     }
     let value = E.largestLane(best)
-    if !(value > -.infinity) { return (value, -1) }
-    let none = E.Lanes(repeating: -.infinity)
+    if !(value > -.infinity) { return (value, -1, value) }
     let lanes = E.Lanes(repeating: value)
-    let number = E.largestLane(E.replacing(none, with: home, where: best, is: lanes))
-    let first = Int(-number.widened) &* E.strip
+    let strip = Int(-E.largestLane(E.replacing(none, with: home, where: best, is: lanes)).widened)
     // The first step of the strip that has it, and the first place in that.
+    let first = strip &* E.strip
     var at = none
     let end = min(first &+ E.strip, count)
     var i = first
@@ -134,18 +154,27 @@ struct Part<E: Element> {
     let found = E.largestLane(at)
     if found > -.infinity { i = Int(-found.widened) }
     while x[i] != value { i &+= 1 }
-    return (value, i)
+    // The other strips' largest, and this strip's without it.
+    var others = none
+    var k = 0
+    while k < strips {
+      if k != strip { others = E.larger(others, E.load(stage.maxima + k &* E.width)) }
+      k &+= 1
+    }
+    let rest = Part(x + first, count: end &- first, hole: i &- first, stage: stage)
+    let other = E.largestLane(others)
+    let own = rest.maximum()
+    return (value, i, own > other ? own : other)
   }
 
-  /// Σ exp(x) over the part.
-  @inline(never) func sum() -> Wide {
-    let part = prepared
-    let largest = part.maximum()
-    if !largest.isFinite { return part.containsNaN ? .nan : largest < 0 ? .zero : .infinity }
+  /// Σ exp(x) over the part, whose largest element may be known.
+  @inline(never) func sum(largest known: E? = nil) -> Wide {
+    let largest = known ?? maximum()
+    if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let x = largest.widened
     let anchor = Wide.anchor(for: x)
     let exponent = ((x - anchor) * log2e).rounded(.toNearestOrEven)
-    let total = part.sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
+    let total = sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
     let scale = powerOfTwo(-E.sumShift) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: exponent, anchor: anchor)
   }

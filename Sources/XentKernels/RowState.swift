@@ -39,26 +39,26 @@ extension RowState {
   @inline(never) init<E: Element>(
     _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
   ) {
-    var part = Part(x, count: count, hole: -1, stage: stage)
     self.kept = -.infinity
     index = -1
     switch kept {
-    case .none: break
+    case .none: rest = Part(x, count: count, hole: -1, stage: stage).sum()
     case .element(let element):
-      part.hole = element &- start
-      if part.hole >= 0 && part.hole < part.count {
+      let place = element &- start
+      let isHere = place >= 0 && place < count
+      if isHere {
         index = element
-        self.kept = x[part.hole].widened
+        self.kept = x[place].widened
       }
+      rest = Part(x, count: count, hole: isHere ? place : -1, stage: stage).sum()
     case .largest:
-      let (value, first) = part.firstMaximum()
-      part.hole = first
+      let (value, first, others) = Part(x, count: count, hole: -1, stage: stage).firstMaximum()
       if first >= 0 {
         index = start &+ first
         self.kept = value.widened
       }
+      rest = Part(x, count: count, hole: first, stage: stage).sum(largest: others)
     }
-    rest = part.sum()
   }
 
   @inline(__always) static var nothing: RowState { RowState(rest: .zero, kept: -.infinity, index: -1) }

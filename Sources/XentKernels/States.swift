@@ -150,12 +150,6 @@ struct Tree<State> {
   }
 }
 
-extension Stage {
-  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
-    self.init(elements: UnsafeMutableRawPointer(xentk_strip(workspace, 0)).assumingMemoryBound(to: E.self))
-  }
-}
-
 extension Rows {
   /// Calls `body` with up to 64 elements of a chunk at a time, in f64 and filled up to whole steps with −inf.
   @inline(__always) func forEachStrip(

@@ -214,6 +214,6 @@ extension Element {
       if i < step { low[i] = p[i].widened } else { high[i &- step] = p[i].widened }
       i &+= 1
     }
-    return Floats(lowHalf: xentk_floats(oddFloats(low)), highHalf: xentk_floats(oddFloats(high)))
+    return xentk_join(xentk_floats(oddFloats(low)), xentk_floats(oddFloats(high)))
   }
 }

@@ -82,7 +82,7 @@ struct Writer<E: Element> {
     let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
     let hi = E(rounding: quotient.hi * unit)
     let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
-    stage.forEachRun(of: x, count: count, hole: -1, anchor: E(rounding: total.anchor)) { source, first, n in
+    Part(x, count: count, hole: -1, stage: stage).forEachRun(less: E(rounding: total.anchor)) { source, first, n in
       Self.write(source, to: out + first, min(n, count &- first), Window(shift: shift), hi, lo)
     }
   }

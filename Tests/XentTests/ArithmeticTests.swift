@@ -40,7 +40,7 @@ struct Numbers {
       let a = next()
       let b = next()
       let c = round % 3 == 0 ? -(a * b).nextUp : next()
-      let got = fma(Lanes(repeating: a), Lanes(repeating: b), Lanes(repeating: c))[round & 7]
+      let got = fma(Floats(repeating: a), Floats(repeating: b), Floats(repeating: c))[round & 15]
       let exact = c.addingProduct(a, b)
       #expect(got == exact || (got.isNaN && exact.isNaN), "fma(\(a), \(b), \(c)) is \(got), not \(exact)")
     }
@@ -88,15 +88,20 @@ struct Numbers {
   }
 
   @Test func lanes() {
-    for position in 0..<8 {
-      var v = Lanes<Float>(repeating: -2)
+    for position in 0..<16 {
+      var v = Floats(repeating: -2)
       v[position] = 3
-      #expect(largestLane(v) == 3)
+      #expect(Float.largestLane(v) == 3)
+    }
+    for position in 0..<8 {
+      var v = Doubles(repeating: -2)
+      v[position] = 3
+      #expect(largestOf(v) == 3)
       var sums = Doubles()
       sums[position] = 0.5
       #expect(reduced(sums, sums) == (1, 0))
     }
-    let passed = Float.larger(Lanes(repeating: 1), Lanes(repeating: .nan))
+    let passed = Float.larger(Floats(repeating: 1), Floats(repeating: .nan))
     #expect(passed[0] == 1)
     #expect(reduced(Doubles(repeating: .infinity), Doubles(repeating: .nan)) == (.infinity, 0))
   }
