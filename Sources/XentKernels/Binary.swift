@@ -1,4 +1,4 @@
-// Binary cross-entropy with logits, element by element, in f64 pairs:
+// Binary cross-entropy with logits, element by element, in f64, and for f64 in pairs of them:
 //
 //   log(1 + exp(x)) = max(x, 0) + log1p(exp(−|x|))      a sum of two numbers that are not negative
 //   1/(1 + exp(−x)) and exp(−x)/(1 + exp(−x)) both from exp(−|x|) ≤ 1: neither is 1 minus the other
@@ -62,6 +62,78 @@ private struct Sides {
   return Pair(sum, low.replacing(with: Doubles(), where: sum - sum .!= 0))
 }
 
+/// Of eight logits what f32 and 16-bit results are made of.
+private struct Narrow {
+  /// |x|, exp(−|x|) within 2^-52 and log1p of that within 2^-40, relatively; a NaN is one in all three.
+  let magnitude, exponential, logarithm: Doubles
+  let isNegative: SIMDMask<SIMD8<Int64>>
+  /// Where exp(−|x|) is near 1, exp(−|x|) − 1, again within 2^-52 relatively.
+  let isNear: SIMDMask<SIMD8<Int64>>
+  let lessOne: Doubles
+
+  @inline(__always) init(_ x: Doubles) {
+    isNegative = x .< 0
+    magnitude = unsafeBitCast(unsafeBitCast(x, to: SIMD8<UInt64>.self) & 0x7FFF_FFFF_FFFF_FFFF, to: Doubles.self)
+    let isFar = magnitude .> 708
+    let y = (-magnitude).replacing(with: -708, where: isFar)
+    // 2^n·exp(r) as in Exponential.swift. Minimax, error 2^-56; the magic number's low bits are n with an exponent's bias.
+    let magic = Doubles(repeating: 0x1.8p52 + 1023)
+    let biased = fma(y, Doubles(repeating: log2e), magic)
+    let n = biased - magic
+    let r = fma(n, Doubles(repeating: -ln2Lo), fma(n, Doubles(repeating: -ln2Hi), y))
+    var q = Doubles(repeating: 0x1.af632ad6abee8p-26)
+    q = fma(q, r, Doubles(repeating: 0x1.289186d6aea07p-22))
+    q = fma(q, r, Doubles(repeating: 0x1.71ddf6b3f10d1p-19))
+    q = fma(q, r, Doubles(repeating: 0x1.a019b90bc3fbdp-16))
+    q = fma(q, r, Doubles(repeating: 0x1.a01a01b00c2c6p-13))
+    q = fma(q, r, Doubles(repeating: 0x1.6c16c1788c44dp-10))
+    q = fma(q, r, Doubles(repeating: 0x1.111111110f803p-7))
+    q = fma(q, r, Doubles(repeating: 0x1.5555555553d62p-5))
+    q = fma(q, r, Doubles(repeating: 0x1.5555555555558p-3))
+    q = fma(q, r, Doubles(repeating: 0.5))
+    lessOne = fma(r * r, q, r)
+    isNear = n .== 0
+    let scale = unsafeBitCast(unsafeBitCast(biased, to: SIMD8<UInt64>.self) &<< 52, to: Doubles.self)
+    let t = fma(scale, lessOne, scale).replacing(with: 0, where: isFar)
+    exponential = t
+    // log1p(t) / t on [0, 1]: minimax, error 2^-40.9.
+    var p = Doubles(repeating: 0x1.5d51a9ff21c4bp-12)
+    p = fma(p, t, Doubles(repeating: -0x1.75eeed47c103ep-9))
+    p = fma(p, t, Doubles(repeating: 0x1.787b40d8ce9fdp-7))
+    p = fma(p, t, Doubles(repeating: -0x1.e07274f9d9cf8p-6))
+    p = fma(p, t, Doubles(repeating: 0x1.bd83d434f365fp-5))
+    p = fma(p, t, Doubles(repeating: -0x1.49d7b84852d24p-4))
+    p = fma(p, t, Doubles(repeating: 0x1.a688d99db70ccp-4))
+    p = fma(p, t, Doubles(repeating: -0x1.f610867e8a2dcp-4))
+    p = fma(p, t, Doubles(repeating: 0x1.2378f1d9470d2p-3))
+    p = fma(p, t, Doubles(repeating: -0x1.5529df1d81576p-3))
+    p = fma(p, t, Doubles(repeating: 0x1.999528fee9a29p-3))
+    p = fma(p, t, Doubles(repeating: -0x1.ffffb964f179bp-3))
+    p = fma(p, t, Doubles(repeating: 0x1.5555542d234c1p-2))
+    p = fma(p, t, Doubles(repeating: -0x1.fffffffc256c4p-2))
+    p = fma(p, t, Doubles(repeating: 0x1.fffffffffeee1p-1))
+    logarithm = p * t
+  }
+
+  /// up·(−log s) + down·(−log(1 − s)), s and 1 − s the two sides.
+  @inline(__always) func loss(_ up: Doubles, _ down: Doubles) -> Doubles {
+    let head = times(down.replacing(with: up, where: isNegative), magnitude)
+    return fma(up + down, logarithm, head)
+  }
+
+  /// down·s − up·(1 − s). Where the two are of one size exp(−|x|) is near 1, or the labels' own digits keep them apart.
+  @inline(__always) func slope(_ up: Doubles, _ down: Doubles) -> Doubles {
+    let factor = (-up).replacing(with: down, where: isNegative)
+    let rest = down.replacing(with: -up, where: isNegative).replacing(with: down - up, where: isNear)
+    return fma(factor, exponential.replacing(with: lessOne, where: isNear), rest) / (1 + exponential)
+  }
+}
+
+/// factor·value, and 0 where the factor is 0, but for NaN.
+@inline(__always) private func times(_ factor: Doubles, _ value: Doubles) -> Doubles {
+  (factor * value).replacing(with: 0, where: (factor .== 0) .& (value .== value))
+}
+
 @inline(never) func binaryCrossEntropy(
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
@@ -92,34 +164,57 @@ private struct Sides {
   let hasGrad = problem.pointee.grad.isGiven
   let divisor = Pair(
     Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo))
+  let share = Doubles(repeating: 1 / problem.pointee.divisor_hi)
   let logits = rows.source(problem.pointee.input, row)
   let lossSink = problem.pointee.row_loss.isGiven ? rows.sink(problem.pointee.row_loss, row) : nil
   let gradSink = hasGrad ? rows.sink(problem.pointee.grad, row) : nil
+  // What is not given is the same number everywhere: once is enough.
+  problem.pointee.weight.spread(1, over: weight)
+  problem.pointee.pos_weight.spread(1, over: positive)
+  problem.pointee.grad_loss.spread(1, over: upstream)
   var sum = LaneSum()
   rows.forEachStrip { first, count in
     logits.given(first, count, into: x)
-    problem.pointee.targets.strip(row, first, count, else: 0, into: y)
-    problem.pointee.weight.strip(row, first, count, else: 1, into: weight)
-    problem.pointee.pos_weight.strip(row, first, count, else: 1, into: positive)
-    if hasGrad { problem.pointee.grad_loss.strip(row, first, count, else: 1, into: upstream) }
-    forEachStep(count) { i, n in
-      let sides = sides(Double.load(x + i, n))
-      let label = Double.load(y + i, n)
-      let w = Double.load(weight + i, n)
-      let up = label * Double.load(positive + i, n)
-      let down = 1 - label
-      let own = plus(times(up, sides.lossAt1), times(down, sides.lossAt0))
-      let l = times(w, own)
-      if n == step { sum.add(l.hi, l.lo) } else { sum.addFew(l.hi, l.lo, n) }
-      Double.store(l.hi + l.lo, rowLoss + i)
-      if hasGrad {
-        let difference = plus(times(down, sides.s), times(-up, sides.other))
-        let g = times(Double.load(upstream + i, n), times(w, difference)) / divisor
-        Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grad + i)
+    problem.pointee.targets.strip(row, first, count, into: y)
+    problem.pointee.weight.strip(row, first, count, into: weight)
+    problem.pointee.pos_weight.strip(row, first, count, into: positive)
+    problem.pointee.grad_loss.strip(row, first, count, into: upstream)
+    if rows.isWide {
+      forEachStep(count) { i, n in
+        let sides = sides(Double.load(x + i, n))
+        let label = Double.load(y + i, n)
+        let w = Double.load(weight + i, n)
+        let up = label * Double.load(positive + i, n)
+        let down = 1 - label
+        let own = plus(times(up, sides.lossAt1), times(down, sides.lossAt0))
+        let l = times(w, own)
+        if n == step { sum.add(l.hi, l.lo) } else { sum.addFew(l.hi, l.lo, n) }
+        Double.store(l.hi + l.lo, rowLoss + i)
+        if hasGrad {
+          let difference = plus(times(down, sides.s), times(-up, sides.other))
+          let g = times(Double.load(upstream + i, n), times(w, difference)) / divisor
+          Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grad + i)
+        }
+      }
+    } else {
+      forEachStep(count) { i, n in
+        // All eight, also where they are fewer: the others are written where nobody reads.
+        let sides = Narrow(Double.load(x + i))
+        let label = Double.load(y + i)
+        let w = Double.load(weight + i)
+        let up = label * Double.load(positive + i)
+        let down = 1 - label
+        let l = times(w, sides.loss(up, down))
+        if n == step { sum.add(l) } else { sum.addFew(l, Doubles(), n) }
+        Double.store(l, rowLoss + i)
+        if hasGrad {
+          let g = times(Double.load(upstream + i), times(w, sides.slope(up, down)))
+          Double.store(g * share, grad + i)
+        }
       }
     }
-    lossSink?.put(UnsafePointer(rowLoss), first, count)
-    gradSink?.put(UnsafePointer(grad), first, count)
+    lossSink?.putNarrow(rowLoss, first, count)
+    gradSink?.putNarrow(grad, first, count)
   }
   let total = sum.total
   xentk_accumulate(loss, total.hi, total.lo, 0)
@@ -140,15 +235,33 @@ extension LaneSum {
   }
 }
 
+extension Sink {
+  /// `put`, eight at a time to f32 where they lie together.
+  @inline(__always) fileprivate func putNarrow(_ source: UnsafeMutablePointer<Double>, _ first: Int, _ count: Int) {
+    guard Int(dtype) == XENT_F32, stride == 1 else { return put(UnsafePointer(source), first, count) }
+    let p = start + first &* size
+    forEachStep(count) { i, n in
+      if n == step {
+        (p + i &* size).storeBytes(of: xentk_floats(Double.load(source + i)), as: SIMD8<Float>.self)
+      } else {
+        put(UnsafePointer(source + i), first &+ i, n)
+      }
+    }
+  }
+}
+
 extension xentk_array {
-  /// Up to a strip of classes in f64, or the same number everywhere where there is no such tensor.
-  @inline(never) func strip(
-    _ row: Position, _ first: Int, _ count: Int, else value: Double, into out: UnsafeMutablePointer<Double>
+  /// A strip of one number where there is no such tensor.
+  @inline(never) fileprivate func spread(_ value: Double, over out: UnsafeMutablePointer<Double>) {
+    if !isGiven { forEachStep(Int(XENTK_STRIP)) { i, _ in Double.store(Doubles(repeating: value), out + i) } }
+  }
+
+  /// Up to a strip of classes in f64, where there is such a tensor.
+  @inline(__always) fileprivate func strip(
+    _ row: Position, _ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>
   ) {
     if isGiven {
       Double.gather(UnsafeRawPointer(address(row, first)), dtype, stride: Int(class_stride), count, into: out)
-    } else {
-      spread(value, over: out, count)
     }
   }
 }
