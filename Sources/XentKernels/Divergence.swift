@@ -138,7 +138,7 @@ private struct DivergenceRow {
         let u = Self.tanh(each)
         let mean = (each.p + each.q) * 0.5
         let own = mean * bendOfMean(u)
-        toMean.addFew(own, Doubles(), n)
+        toMean.add(own, Doubles(), n)
         term = (own + mean * bendOfMean(-u)) * 0.5
       default:
         let isReverse = kind == XENT_REVERSE_KL
@@ -148,7 +148,7 @@ private struct DivergenceRow {
         let direct = (a * delta).replacing(with: 0, where: a .== 0) + (b - a)
         term = direct.replacing(with: a * bend(delta), where: isSmall)
       }
-      loss.addFew(term, Doubles(), n)
+      loss.add(term, Doubles(), n)
     } then: { _, _ in
     }
     return (loss.total, toMean.total.hi)

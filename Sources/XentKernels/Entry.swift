@@ -16,10 +16,10 @@ private func entry(_ operation: xentk_operation) -> xentk_kernel? {
   switch Int(operation) {
   case XENTK_ROWS: { p, a, b, w, l in rowsOfLogits(p, a, b, w, l) }
   case XENTK_NLL: { p, a, b, w, l in nll(p, a, b, w, l) }
+  case XENTK_BINARY: { p, a, b, w, l in binaryCrossEntropy(p, a, b, w, l) }
   #if !XENT_V4
-    // What is worked on in f64 throughout gains little from v4: there the kernels of v3 do it.
+    // What is worked on in pairs of f64 throughout gains little from v4: there the kernels of v3 do it.
     case XENTK_SOFTMAX_GRAD: { p, a, b, w, _ in softmaxGrad(p, a, b, w) }
-    case XENTK_BINARY: { p, a, b, w, l in binaryCrossEntropy(p, a, b, w, l) }
     case XENTK_DIVERGENCE: { p, a, b, w, l in divergence(p, a, b, w, l) }
   #endif
   default: nil
