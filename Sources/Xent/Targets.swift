@@ -43,11 +43,13 @@ extension Call {
     guard problem.pointee.rows > 0, let data = problem.pointee.targets.data else { return }
     let targets = UnsafeRawPointer(data).assumingMemoryBound(to: Int64.self)
     let stride = Int(problem.pointee.targets.outer_stride)
+    let ignored = problem.pointee.ignore_index
+    let classes = UInt64(bitPattern: problem.pointee.classes)
     for row in 0..<Int(problem.pointee.rows) {
       let target = targets[row &* stride]
-      if target == problem.pointee.ignore_index { continue }
-      guard target >= 0, target < problem.pointee.classes else { throw outside(Int64(row), -1, Index(value: target)) }
-      counted.rows += 1
+      if target == ignored { continue }
+      guard UInt64(bitPattern: target) < classes else { throw outside(Int64(row), -1, Index(value: target)) }
+      counted.rows &+= 1
     }
   }
 

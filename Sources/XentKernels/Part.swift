@@ -205,7 +205,7 @@ struct Part<E: Element> {
         if E.halves == 2 { E.flush(sum, rest, 1, to: &high.high, &low.high) }
       }
     }
-    return E.halves == 2 ? reduced(high, low) : reduced(high.low, low.low)
+    return E.hasLow ? reduced(high.low, low.low) : (reduced(high), 0)
   }
 
   @inline(never) private var containsNaN: Bool {
@@ -218,10 +218,12 @@ struct Part<E: Element> {
   }
 }
 
-@inline(__always) func reduced(_ high: Halves, _ low: Halves) -> (hi: Double, lo: Double) {
-  let (sum, lost) = twoSum(high.low, high.high)
-  // What infinite terms have lost is NaN.
-  return reduced(sum, low.low + low.high + lost.replacing(with: 0, where: lost .!= lost))
+/// The lanes of f32 sums added up by a fixed tree, in f64: what that loses, 2^-50, f32 does not need.
+@inline(__always) func reduced(_ sums: Halves) -> Double {
+  let eight = sums.low + sums.high
+  let four = eight.lowHalf + eight.highHalf
+  let two = four.lowHalf + four.highHalf
+  return two.x + two.y
 }
 
 /// The lanes of high + low added up by a fixed tree, as hi + lo.

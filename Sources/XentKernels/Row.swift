@@ -105,6 +105,11 @@ struct Rows {
       let p = targets.address(Position(outer: first, inner: 0)).assumingMemoryBound(to: Int64.self)
       let stride = Int(targets.outer_stride)
       let ignored = problem.pointee.ignore_index
+      if count == step && stride == 1 {
+        let eight = UnsafeRawPointer(p).loadUnaligned(as: SIMD8<Int64>.self)
+        let isIgnored = eight .== ignored
+        return (SIMD8(repeating: 1).replacing(with: 0, where: isIgnored), eight.replacing(with: -1, where: isIgnored))
+      }
       while lane < count {
         let target = p[lane &* stride]
         counts[lane] = target == ignored ? 0 : 1

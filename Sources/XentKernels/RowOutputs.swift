@@ -5,14 +5,17 @@ import CXentSystem
 
 extension RowsKernel {
   /// `write` of a tile: of the only such output as it is, otherwise row by row.
-  @inline(never) func writeTiled(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+  @inline(never) func writeTiled(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, tile: Int
+  ) {
     let isOne =
       (problem.pointee.grad.isGiven ? 1 : 0) + (problem.pointee.probs.isGiven ? 1 : 0)
       + (problem.pointee.log_probs.isGiven ? 1 : 0) == 1
     if isOne {
       let isDone =
         rows.isWide
-        ? writeTile(Tile<Double>(rows), start, count, results) : writeTile(Tile<Float>(rows), start, count, results)
+        ? writeTile(Tile<Double>(rows, tile), start, count, results)
+        : writeTile(Tile<Float>(rows, tile), start, count, results)
       if isDone { return }
     }
     var lane = 0

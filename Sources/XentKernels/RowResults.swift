@@ -40,24 +40,25 @@ extension RowsKernel {
     let isCounted = results.pointee.counts .> 0
     var hi = zero.replacing(with: own.hi, where: isCounted)
     var lo = zero.replacing(with: own.lo, where: isCounted)
-    var isNothing = hi .== 0
-    if problem.pointee.weight.isGiven {
-      var weight = zero
-      var lane = 0
-      while lane < count {
-        if results.pointee.counts[lane] > 0 { weight[lane] = rows.weight(Int(results.pointee.targets[lane])) }
-        lane &+= 1
+    let isWhole = results.pointee.targetOutcome.exponent .== 0
+    var isFine = (hi - hi .== 0) .& isWhole
+    if rows.isWide || problem.pointee.weight.isGiven {
+      var isNothing = hi .== 0
+      if problem.pointee.weight.isGiven {
+        let weight = weights(count, results)
+        let product = weight * hi
+        lo = fma(weight, hi, -product) + weight * lo
+        hi = product
+        isNothing = (isNothing .| (weight .== 0)) .& (product .== 0)
       }
-      let product = weight * hi
-      lo = fma(weight, hi, -product) + weight * lo
-      hi = product
-      isNothing = (isNothing .| (weight .== 0)) .& (product .== 0)
+      let size = hi.replacing(with: -hi, where: hi .< 0)
+      let isUsual = (size .>= 0x1p-900) .& (size .< 0x1p900) .& isWhole
+      isFine = isNothing .| isUsual
+      hi.replace(with: 0, where: isNothing)
+      lo.replace(with: 0, where: isNothing)
     }
-    let size = hi.replacing(with: -hi, where: hi .< 0)
-    let isUsual = (size .>= 0x1p-900) .& (size .< 0x1p900) .& (results.pointee.targetOutcome.exponent .== 0)
-    let isFine = isNothing .| isUsual
-    hi.replace(with: 0, where: .!isUsual)
-    lo.replace(with: 0, where: .!isUsual)
+    hi.replace(with: 0, where: .!isFine)
+    lo.replace(with: 0, where: .!isFine)
     losses.add(Self.moved(hi, to: lane, count), Self.moved(lo, to: lane, count))
     rows.store(hi + lo, in: problem.pointee.row_loss, first, count)
     let odd = Doubles(repeating: 1).replacing(with: 0, where: isFine)
@@ -68,6 +69,17 @@ extension RowsKernel {
         lane &+= 1
       }
     }
+  }
+
+  /// Of the targets that count.
+  @inline(__always) private func weights(_ count: Int, _ results: UnsafeMutablePointer<Results>) -> Doubles {
+    var weights = Doubles()
+    var lane = 0
+    while lane < count {
+      if results.pointee.counts[lane] > 0 { weights[lane] = rows.weight(Int(results.pointee.targets[lane])) }
+      lane &+= 1
+    }
+    return weights
   }
 
   /// The first `count` of eight, or one of them moved to another lane; the others are 0.

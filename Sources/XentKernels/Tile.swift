@@ -10,13 +10,11 @@ struct Tile<E: Element> {
   let classes: Int
   private let workspace: UnsafeMutablePointer<xentk_workspace>
 
-  /// Classes that there is room for.
-  @inline(__always) static var limit: Int {
-    Int(XENTK_CHUNK) &* MemoryLayout<Double>.stride / (E.width &* MemoryLayout<E>.stride)
-  }
-
-  @inline(__always) init(_ rows: Rows) {
-    x = UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
+  @inline(__always) init(_ rows: Rows, _ number: Int) {
+    let size = (rows.classes &+ (step &- 1)) & ~(step &- 1)
+    x =
+      UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
+      + number &* size &* E.width
     classes = rows.classes
     workspace = rows.workspace
   }
@@ -213,36 +211,37 @@ private struct Slots<E: Element> {
   @inline(__always) func reduced(_ half: Int, isFlushed: Bool) -> (hi: Doubles, lo: Doubles) {
     let high = high + half &* step
     let low = low + half &* step
-    let top = E.width / 2
-    var slot = 0
-    while slot < top {
-      let one = slot &* E.width
-      let other = one &+ top &* E.width
-      let a = isFlushed ? (Double.load(high + one), E.hasLow ? Double.load(low + one) : Doubles()) : value(one, half)
-      let b = isFlushed ? (Double.load(high + other), E.hasLow ? Double.load(low + other) : Doubles()) : value(other, half)
-      let (sum, lost) = twoSum(a.0, b.0)
-      Double.store(sum, high + one)
-      Double.store(E.hasLow ? a.1 + b.1 + lost : lost, low + one)
-      slot &+= 1
-    }
-    var count = top / 2
+    var count = E.width
     while count > 1 {
-      slot = 0
+      count /= 2
+      var slot = 0
       while slot < count {
         let one = slot &* E.width
         let other = (slot &+ count) &* E.width
-        let (sum, lost) = twoSum(Double.load(high + one), Double.load(high + other))
-        Double.store(sum, high + one)
-        Double.store(Double.load(low + one) + Double.load(low + other) + lost, low + one)
+        let isNew = !isFlushed && count == E.width / 2
+        let (a, aLow) = isNew ? value(one, half) : loaded(high + one, low + one)
+        let (b, bLow) = isNew ? value(other, half) : loaded(high + other, low + other)
+        if E.hasLow {
+          let (sum, lost) = twoSum(a, b)
+          Double.store(sum, high + one)
+          Double.store(aLow + bLow + lost, low + one)
+        } else {
+          Double.store(a + b, high + one)
+        }
         slot &+= 1
       }
-      count /= 2
     }
-    let (one, lost) = twoSum(Double.load(high), Double.load(high + E.width))
-    let rest = Double.load(low) + Double.load(low + E.width) + lost
+    let (one, rest) = loaded(high, low)
+    guard E.hasLow else { return (one, Doubles()) }
     let sum = one + rest
     let isFinite = one - one .== 0
     return (one.replacing(with: sum, where: isFinite), Doubles().replacing(with: rest - (sum - one), where: isFinite))
+  }
+
+  @inline(__always) private func loaded(
+    _ high: UnsafePointer<Double>, _ low: UnsafePointer<Double>
+  ) -> (Doubles, Doubles) {
+    (Double.load(high), E.hasLow ? Double.load(low) : Doubles())
   }
 
   /// A sum of the only strip.
