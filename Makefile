@@ -106,7 +106,7 @@ install: all
 	ln -sf libxent.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libxent.so.$(MAJOR)
 	ln -sf libxent.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libxent.so
 	install -m 644 build/lib/libxent.a $(DESTDIR)$(LIBDIR)/libxent.a
-	install -m 644 Include/xent.h $(DESTDIR)$(INCLUDEDIR)/xent.h
+	install -m 644 Include/xent.h Include/xent_xla.h $(DESTDIR)$(INCLUDEDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|;s|@LIBDIR@|$(LIBDIR)|;s|@INCLUDEDIR@|$(INCLUDEDIR)|;s|@VERSION@|$(VERSION)|' \
 	  bindings/c/xent.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/xent.pc

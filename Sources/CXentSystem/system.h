@@ -41,6 +41,36 @@ XENTS_INLINE int32_t xents_cpu_count(void) {
   return count > 0 ? (int32_t)count : 1;
 }
 
+/* ---- Arithmetic -------------------------------------------------------------------------------------------------- */
+
+/* The calling thread's floating-point control, and the one that every result is documented for: rounding to nearest,
+ * subnormal numbers kept, nothing trapped. For hosts that run their callbacks under another one. */
+XENTS_INLINE uint64_t xents_arithmetic(void) {
+#if defined(__x86_64__)
+  return __builtin_ia32_stmxcsr();
+#elif defined(__aarch64__)
+  uint64_t control;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(control));
+  return control;
+#else
+  return 0;
+#endif
+}
+XENTS_INLINE void xents_set_arithmetic(uint64_t control) {
+#if defined(__x86_64__)
+  __builtin_ia32_ldmxcsr((unsigned)control);
+#elif defined(__aarch64__)
+  __asm__ volatile("msr fpcr, %0" : : "r"(control));
+#else
+  (void)control;
+#endif
+}
+#if defined(__x86_64__)
+enum { XENTS_DEFAULT_ARITHMETIC = 0x1f80 };
+#else
+enum { XENTS_DEFAULT_ARITHMETIC = 0 };
+#endif
+
 /* ---- The last error's text, one for each thread ------------------------------------------------------------------ */
 
 enum { XENTS_TEXT_SIZE = 256 };

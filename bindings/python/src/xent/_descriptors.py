@@ -75,12 +75,28 @@ class Part:
         self.axis = axis  # the class axis, if it has one
         self.has_rows = has_rows
 
+    def is_usable(self) -> bool:
+        """Whether a descriptor can say how the array lies."""
+        return is_usable(self.array)
+
+    def layout(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The sizes and the strides, in elements, of what is used."""
+        used = self.used
+        size = used.itemsize
+        return used.shape, tuple(step // size for step in used.strides)
+
     def rows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The sizes and the strides of the axes that count rows."""
-        shape, strides, axis = self.used.shape, self.used.strides, self.axis
+        (shape, strides), axis = self.layout(), self.axis
         if axis is None:
             return shape, strides
         return shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
+
+    def address(self) -> int | None:
+        return address(self.used)
+
+    def overlaps(self, other: Part) -> bool:
+        return bool(np.may_share_memory(self.used, other.used))
 
     def replace(self, is_output: bool) -> None:
         """Uses a native array with its classes next to each other, which can be cut anywhere, in the array's place."""
@@ -90,9 +106,16 @@ class Part:
         fresh = np.empty(last.shape, native) if is_output else last.astype(native, order="C")
         self.used = fresh if axis is None else np.moveaxis(fresh, -1, axis)
 
+    def finish(self) -> None:
+        """Brings an output to where it was wanted."""
+        if self.used is not self.array:
+            np.copyto(self.array, self.used)
+
 
 class Call:
     """The tensors of one call: for logits of a shape, with a class axis."""
+
+    part = Part  # other packages' arrays have their own
 
     def __init__(self, shape: Sequence[int], axis: int) -> None:
         self.shape = tuple(shape)
@@ -112,18 +135,18 @@ class Call:
 
     def input(self, array: Array, code: int, axis: int | None) -> None:
         """The next of the function's own tensors."""
-        self._inputs.append(self._fit(Part(array, code, axis), False))
+        self._inputs.append(self._fit(self.part(array, code, axis), False))
 
     def option(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
-        self._options[name] = self._fit(Part(array, code, axis, has_rows), False)
+        self._options[name] = self._fit(self.part(array, code, axis, has_rows), False)
 
     def output(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
-        self._outputs[name] = self._fit(Part(array, code, axis, has_rows), True)
+        self._outputs[name] = self._fit(self.part(array, code, axis, has_rows), True)
 
     def _fit(self, part: Part, is_output: bool) -> Part:
         """Narrows where the rows may be cut to where this array lets them; one that does not is replaced."""
         cuts = None
-        if is_usable(part.array):
+        if part.is_usable():
             cuts = _cuts(*part.rows()) if part.has_rows else (self._low, self._high)
         if cuts is not None and cuts[0] <= self._high and self._low <= cuts[1]:
             self._low, self._high = max(cuts[0], self._low), min(cuts[1], self._high)
@@ -148,15 +171,14 @@ class Call:
         if status:
             fail(status)
         for part in self._outputs.values():
-            if part.used is not part.array:
-                np.copyto(part.array, part.used)
+            part.finish()
 
     def _separate(self) -> bool:
         """Gives outputs that may lie over inputs other memory, as NumPy's functions do; whether there were any."""
-        inputs = [part.used for part in (*self._inputs, *self._options.values())]
+        inputs = (*self._inputs, *self._options.values())
         found = False
         for part in self._outputs.values():
-            if part.used is part.array and any(np.may_share_memory(part.used, other) for other in inputs):
+            if part.used is part.array and any(part.overlaps(other) for other in inputs):
                 part.replace(True)
                 found = True
         return found
@@ -174,21 +196,21 @@ class Call:
         return [ctypes.addressof(tensor) for tensor in tensors]
 
     def _tensor(self, part: Part) -> Tensor:
-        used, axis = part.used, part.axis
-        size = used.itemsize
+        axis = part.axis
+        shape, strides = part.layout()
         rows, steps = part.rows() if part.has_rows else ((), ())
         cut = min(max(self.axis, self._low), self._high)
         return Tensor(
             ctypes.sizeof(Tensor),
-            address(used),
+            part.address(),
             part.code,
             0,
             prod(rows[:cut]),
-            1 if axis is None else used.shape[axis],
+            1 if axis is None else shape[axis],
             prod(rows[cut:]),
-            _stride(rows[:cut], steps[:cut]) // size,
-            0 if axis is None else used.strides[axis] // size,
-            _stride(rows[cut:], steps[cut:]) // size,
+            _stride(rows[:cut], steps[:cut]),
+            0 if axis is None else strides[axis],
+            _stride(rows[cut:], steps[cut:]),
         )
 
 
