@@ -360,7 +360,9 @@ extension xents_xla_byte_span {
     var number = 0
     while rest.len > 0 {
       let word = rest.nextWord()
-      if len > 0 && word.len == len && memcmp(word.ptr!, ptr!, len) == 0 { return number }
+      var same = 0
+      while same < min(len, word.len) && ptr![same] == word.ptr![same] { same += 1 }
+      if same > 0 && same == len && same == word.len { return number }
       number += 1
     }
     return nil
