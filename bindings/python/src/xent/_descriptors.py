@@ -33,6 +33,9 @@ class Tensor(ctypes.Structure):
     ]
 
 
+_TENSOR_SIZE = ctypes.sizeof(Tensor)
+
+
 class Options(ctypes.Structure):
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
@@ -74,6 +77,7 @@ class Part:
         self.code = code
         self.axis = axis  # the class axis, if it has one
         self.has_rows = has_rows
+        self.shape, self.strides = self.layout()
 
     def is_usable(self) -> bool:
         """Whether a descriptor can say how the array lies."""
@@ -87,7 +91,7 @@ class Part:
 
     def rows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The sizes and the strides of the axes that count rows."""
-        (shape, strides), axis = self.layout(), self.axis
+        shape, strides, axis = self.shape, self.strides, self.axis
         if axis is None:
             return shape, strides
         return shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
@@ -105,6 +109,7 @@ class Part:
         last = array if axis is None else np.moveaxis(array, axis, -1)
         fresh = np.empty(last.shape, native) if is_output else last.astype(native, order="C")
         self.used = fresh if axis is None else np.moveaxis(fresh, -1, axis)
+        self.shape, self.strides = self.layout()
 
     def finish(self) -> None:
         """Brings an output to where it was wanted."""
@@ -197,20 +202,20 @@ class Call:
 
     def _tensor(self, part: Part) -> Tensor:
         axis = part.axis
-        shape, strides = part.layout()
-        rows, steps = part.rows() if part.has_rows else ((), ())
-        cut = min(max(self.axis, self._low), self._high)
+        classes, class_stride = (1, 0) if axis is None else (part.shape[axis], part.strides[axis])
+        outer = inner = 1
+        outer_stride = inner_stride = 0
+        if part.has_rows:
+            rows, steps = part.rows()
+            cut = min(max(self.axis, self._low), self._high)
+            if cut == len(rows) == 1:  # a matrix
+                outer, outer_stride = rows[0], steps[0]
+            else:
+                outer, outer_stride = prod(rows[:cut]), _stride(rows[:cut], steps[:cut])
+                inner, inner_stride = prod(rows[cut:]), _stride(rows[cut:], steps[cut:])
         return Tensor(
-            ctypes.sizeof(Tensor),
-            part.address(),
-            part.code,
-            0,
-            prod(rows[:cut]),
-            1 if axis is None else shape[axis],
-            prod(rows[cut:]),
-            _stride(rows[:cut], steps[:cut]),
-            0 if axis is None else strides[axis],
-            _stride(rows[cut:], steps[cut:]),
+            *(_TENSOR_SIZE, part.address(), part.code, 0),
+            *(outer, classes, inner, outer_stride, class_stride, inner_stride),
         )
 
 
@@ -225,7 +230,7 @@ def is_usable(array: Array) -> bool:
 def _cuts(rows: Sequence[int], steps: Sequence[int]) -> tuple[int, int] | None:
     """From where to where the axes may be cut so that each group counts with one stride; None for nowhere."""
     low, high = 0, len(rows)
-    if 0 in rows:
+    if high < 2 or 0 in rows:
         return low, high
     last = None
     for axis, (n, step) in enumerate(zip(rows, steps)):
@@ -241,4 +246,7 @@ def _cuts(rows: Sequence[int], steps: Sequence[int]) -> tuple[int, int] | None:
 
 def _stride(rows: Sequence[int], steps: Sequence[int]) -> int:
     """The stride with which a group of axes counts: that of the last that has more than one element."""
-    return next((step for n, step in zip(reversed(rows), reversed(steps)) if n != 1), 0)
+    for n, step in zip(reversed(rows), reversed(steps)):
+        if n != 1:
+            return step
+    return 0
