@@ -196,20 +196,21 @@ class _Loss:
         inputs = self.saved(ctx)
         places = [place for place, is_wanted in enumerate(ctx.needs_input_grad) if is_wanted]
         with torch.enable_grad():
+            inputs[:2] = map(_apart, inputs[:2])
             grad_loss, logits, *rest = inputs
-            if not logits.requires_grad:
-                logits = logits.detach().requires_grad_()
             loss = self.reference(logits, *rest)
             (first,) = torch.autograd.grad(loss, logits, grad_loss.to(loss.dtype), create_graph=True)
-            if not first.requires_grad:  # of log-probabilities the gradient is a constant
-                return (None,) * len(inputs)
-            inputs[1] = logits
             wanted = [inputs[place] for place in places]
             found = torch.autograd.grad(first, wanted, grad, create_graph=True, allow_unused=True)
         grads: list[Any] = [None] * len(inputs)
         for place, value in zip(places, found):
             grads[place] = value
         return tuple(grads)
+
+
+def _apart(tensor: Tensor) -> Tensor:
+    """The tensor again, by which to take a partial derivative: what the others depend on is the tensor itself."""
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
 
 
 def _grad_target(grad_loss: Tensor, logits: Tensor, target: Tensor, weight: Tensor | None, *rest: Any) -> Tensor:
@@ -274,9 +275,7 @@ class _Softmax:
 
     def second(self, ctx: Any, grad: Tensor) -> tuple[Any, ...]:
         with torch.enable_grad():
-            inputs = [
-                value if value.requires_grad else value.detach().requires_grad_() for value in ctx.saved_tensors
-            ]
+            inputs = [_apart(value) for value in ctx.saved_tensors]
             first = self.reference(*inputs, ctx.dim, inputs[1].dtype)
             return *torch.autograd.grad(first, inputs, grad, create_graph=True), None
 
