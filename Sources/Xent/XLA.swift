@@ -257,7 +257,7 @@ private struct Reader {
     isInput: Bool
   ) throws(Failure) {
     let own = Int(buffer.rank) - leading
-    let isPerClass = own == 1 && rank > 1 && name.index(in: "weight pos_weight class_mask") != nil
+    let isPerClass = own == 1 && name.index(in: "weight pos_weight class_mask") != nil
     let hasClasses = own == Int(rank) || isPerClass
     guard own == 0 || own == Int(rank) - 1 || hasClasses else {
       throw failure { text in
