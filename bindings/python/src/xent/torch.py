@@ -2,7 +2,7 @@
 """Softmax cross-entropy on PyTorch's tensors: drop-ins for the functions of `torch.nn.functional` with these names.
 
 Tensors on the CPU are used where they lie. Gradients, ``torch.compile``, ``torch.func`` and second derivatives work: the
-functions are PyTorch's own kind of operator (``torch.ops.xent``). Needs PyTorch 2.4 or later.
+functions are PyTorch's own kind of operator (``torch.ops.xent``). Needs PyTorch 2.5 or later.
 
 >>> import torch, xent.torch
 >>> logits = torch.tensor([[1.0, 2.0, 7.0], [4.0, 7.0, 9.0], [8.0, 3.0, 4.0]], requires_grad=True)
@@ -278,7 +278,7 @@ def logsumexp(input: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     Examples
     --------
     >>> print(f"{xent.torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0).item():.4f}")
-    1000.6931
+    1000.6932
     """
     input, dim = _along("logsumexp", input, dim, None)
     lse = ops.logsumexp(input, dim)
@@ -298,7 +298,7 @@ class CrossEntropyLoss(nn.CrossEntropyLoss):
     --------
     >>> criterion = xent.torch.CrossEntropyLoss(label_smoothing=0.1)
     >>> print(f"{criterion(torch.tensor([[1.0, 2.0, 7.0]]), torch.tensor([2])).item():.4f}")
-    0.3759
+    0.3758
     """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
