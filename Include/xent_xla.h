@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * xent_xla.h - xent.h's descriptor functions as handlers for XLA's FFI: what JAX on a CPU calls. Not for calling by hand.
+ * xent_xla.h - xent.h's descriptor functions as handlers for XLA's FFI, which JAX calls on a CPU.
  *
- *   library = ctypes.CDLL("libxent.so")
- *   jax.ffi.register_ffi_target("xent_cross_entropy", jax.ffi.pycapsule(library.xent_xla_cross_entropy), platform="cpu")
+ *   handler = jax.ffi.pycapsule(ctypes.CDLL("libxent.so").xent_xla_cross_entropy)
+ *   jax.ffi.register_ffi_target("xent_cross_entropy", handler, platform="cpu")
  *
  *   jax.ffi.ffi_call("xent_cross_entropy", jax.ShapeDtypeStruct((), np.float32), vmap_method="expand_dims")(
  *       logits, targets, inputs="logits targets", outputs="loss", rank=np.int64(2), axis=np.int64(1),

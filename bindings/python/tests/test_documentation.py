@@ -48,7 +48,14 @@ def test_all_is_what_is_public():
 
 
 SECTIONS = ("Parameters", "Returns", "Raises", "Examples")
-SHORTER = {"version", "cpu_level", "get_num_threads", "set_num_threads", "log_softmax", "CrossEntropyLoss"}  # little to say
+SHORTER = {
+    "version",
+    "cpu_level",
+    "get_num_threads",
+    "set_num_threads",
+    "log_softmax",
+    "CrossEntropyLoss",
+}  # little to say
 
 
 @pytest.mark.parametrize("item", FUNCTIONS, ids=lambda item: item.__name__)

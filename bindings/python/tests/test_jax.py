@@ -174,7 +174,9 @@ def test_vmap(shape, reduction):
         return value, back(jnp.ones_like(value))[0]
 
     def check(found, place, x, t, w):
-        for got, expected in zip(found, ours(x, t, w, np.ones(shape[:-1]) if reduction == "none" else 1, reduction=reduction)):
+        for got, expected in zip(
+            found, ours(x, t, w, np.ones(shape[:-1]) if reduction == "none" else 1, reduction=reduction)
+        ):
             np.testing.assert_array_equal(got[place], expected)
 
     for axes in ((0, 0, None), (0, None, 0), (None, 0, None)):
@@ -183,7 +185,9 @@ def test_vmap(shape, reduction):
         for i in range(3):
             check(found, i, *(a[i] if axis == 0 else a for a, axis in zip(given, axes)))
     twice = jax.jit(jax.vmap(jax.vmap(value_and_grad, (0, 0, None)), (0, 0, None)))(logits, labels, weight)
-    mixed = jax.jit(jax.vmap(jax.vmap(value_and_grad, (None, 0, None)), (0, None, 0)))(logits[:3, 0], labels[0], weights)
+    mixed = jax.jit(jax.vmap(jax.vmap(value_and_grad, (None, 0, None)), (0, None, 0)))(
+        logits[:3, 0], labels[0], weights
+    )
     for i, j in product(range(3), range(3)):
         check(twice, (i, j), logits[i, j], labels[i, j], weight)
         check(mixed, (i, j), logits[i, 0], labels[0, j], weights[i])

@@ -177,7 +177,9 @@ def test_softmax(dtype, layout):
 
 def test_softmax_options():
     x = torch.randn(4, 5, dtype=torch.float16)
-    assert xt.softmax(x, 1, dtype=torch.float32).dtype == xt.log_softmax(x, 1, dtype=torch.float32).dtype == torch.float32
+    assert (
+        xt.softmax(x, 1, dtype=torch.float32).dtype == xt.log_softmax(x, 1, dtype=torch.float32).dtype == torch.float32
+    )
     assert xt.logsumexp(x, 0, keepdim=True).shape == (1, 5)
 
 

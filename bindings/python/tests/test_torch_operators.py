@@ -62,7 +62,7 @@ CASES = [pytest.param(name, given, id=f"{name}-{i}") for i, (name, given) in enu
 
 @pytest.mark.parametrize("name, given", CASES)
 def test_opcheck(name, given):
-    """Schema, registered backward pass, fake kernel, and both under AOTAutograd with sizes that are not known before."""
+    """Schema, registered backward pass, fake kernel, and both under AOTAutograd with sizes that come later."""
     torch.library.opcheck(getattr(OPS, name).default, given)
 
 
@@ -185,7 +185,12 @@ def refusals():
     ce = xt.cross_entropy
     with FakeTensorMode():
         far = torch.empty(6, 5, device="cuda")
-    yield IndexError, r"xent_cross_entropy: targets\[4\] is 9, not in \[0, 5\)", ce, (x, torch.tensor([0, 1, 2, 3, 9, 2]))
+    yield (
+        IndexError,
+        r"xent_cross_entropy: targets\[4\] is 9, not in \[0, 5\)",
+        ce,
+        (x, torch.tensor([0, 1, 2, 3, 9, 2])),
+    )
     yield IndexError, r"xent_nll: targets\[0\] is -1", xt.nll_loss, (x, t - 1)
     yield TypeError, "cross_entropy: input is list, not a Tensor", ce, ([[1.0]], t)
     yield TypeError, "cross_entropy: target is list, not a Tensor", ce, (x, [0] * 6)

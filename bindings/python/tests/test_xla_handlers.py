@@ -26,7 +26,9 @@ ROWS = jax.ShapeDtypeStruct((6,), np.float32)
 
 def handler(name, shapes, *arrays, inputs, outputs, **attributes):
     """What a handler gives; numbers become attributes of the types that they have."""
-    types = dict.fromkeys(("rank", "axis", "ignore_index"), np.int64) | dict.fromkeys(("reduction", "divergence"), np.int32)
+    types = dict.fromkeys(("rank", "axis", "ignore_index"), np.int64) | dict.fromkeys(
+        ("reduction", "divergence"), np.int32
+    )
     typed = {key: types.get(key, type(value))(value) for key, value in attributes.items()}
     return jax.ffi.ffi_call(f"test_{name}", shapes, vmap_method="expand_dims")(
         *arrays, inputs=inputs, outputs=outputs, **typed
@@ -94,6 +96,7 @@ WRONG = [
     ({"inputs": "logits"}, ": no input of this name in this place"),
     ({"inputs": "targets logits"}, "targets: no input of this name in this place"),
     ({"inputs": "weight targets"}, "weight: no input of this name in this place"),
+    ({"inputs": "logits grad_loss"}, "targets is NULL"),
     ({"inputs": "logits targets weight"}, "more names than buffers"),
     ({"inputs": "logit targets"}, "logit: no input"),
     ({"inputs": "logitss targets"}, "logitss: no input"),

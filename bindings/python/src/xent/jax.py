@@ -2,8 +2,8 @@
 """Softmax cross-entropy on JAX's arrays: `cross_entropy`, `softmax`, `log_softmax`, `logsumexp`.
 
 They work under ``jit``, ``vmap`` and ``grad`` (reverse mode), on the CPU: XLA calls the C library itself, on its own
-buffers, without copies and without Python. An error, such as a label out of range, is JAX's ``JaxRuntimeError`` with the
-library's text; it comes when the result does. Needs the package jax, 0.5 or later.
+buffers, without copies and without Python. An error, such as a label out of range, is JAX's ``JaxRuntimeError`` with
+the library's text; it comes when the result does. Needs the package jax, 0.5 or later.
 
 >>> import jax, jax.numpy as jnp, xent.jax
 >>> logits = jnp.array([[1.0, 2.0, 7.0], [4.0, 7.0, 9.0], [8.0, 3.0, 4.0]])
@@ -159,7 +159,7 @@ def softmax(x: Any, axis: int = -1) -> Any:
     0.9909
     """
     x, axis = _logits("softmax", "x", x, axis)
-    return _softmax("probs", _axis(x, axis), x)
+    return _softmax("probs", _axis(x, axis) + _UNREDUCED, x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Any:
@@ -173,7 +173,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     -0.0092
     """
     x, axis = _logits("log_softmax", "x", x, axis)
-    return _softmax("log_probs", _axis(x, axis), x)
+    return _softmax("log_probs", _axis(x, axis) + _UNREDUCED, x)
 
 
 def logsumexp(x: Any, axis: int = -1) -> Any:
@@ -198,11 +198,11 @@ def logsumexp(x: Any, axis: int = -1) -> Any:
 
     Examples
     --------
-    >>> print(f"{xent.jax.logsumexp(jnp.array([1000.0, 1000.0])):.4f}")
-    1000.6932
+    >>> print(f"{xent.jax.logsumexp(jnp.array([1000.0, 1000.0])):.2f}")
+    1000.69
     """
     x, axis = _logits("logsumexp", "x", x, axis)
-    return _logsumexp(_axis(x, axis), x)
+    return _logsumexp(_axis(x, axis) + _UNREDUCED, x)
 
 
 # ---- Arguments -------------------------------------------------------------------------------------------------------
@@ -240,10 +240,16 @@ def _axis(x: Any, axis: int) -> _Static:
     return ("rank", np.int64(x.ndim)), ("axis", np.int64(x.ndim - axis))
 
 
+# Of functions that have nothing to reduce: with it all batches are one call.
+_UNREDUCED: _Static = (("reduction", np.int32(0)),)
+
+
 # ---- Calls -----------------------------------------------------------------------------------------------------------
 
 
-def _call(function: str, inputs: dict[str, Any], output: str, shape: tuple[int, ...], dtype: Any, static: _Static) -> Any:
+def _call(
+    function: str, inputs: dict[str, Any], output: str, shape: tuple[int, ...], dtype: Any, static: _Static
+) -> Any:
     """One output of a handler, for inputs by the names that xent_xla.h has for them."""
     call = jax.ffi.ffi_call(f"xent_{function}", jax.ShapeDtypeStruct(shape, dtype), vmap_method="expand_dims")
     return call(*inputs.values(), inputs=" ".join(inputs), outputs=output, **dict(static))
@@ -283,8 +289,8 @@ def _grad_labels(static: _Static, logits: Any, labels: Any, extras: dict[str, An
     """``(1 - eps) * weight * -log p``, times what comes from above and over what a mean divides by."""
     options = dict(static)
     axis = logits.ndim - int(options["axis"])
-    kept = tuple((name, options[name]) for name in ("rank", "axis", "temperature", "softcap"))
-    log_probs = _call("softmax", {"logits": logits}, "log_probs", logits.shape, logits.dtype, kept).astype(_real(logits))
+    kept = tuple((name, options[name]) for name in ("rank", "axis", "temperature", "softcap")) + _UNREDUCED
+    log_probs = _softmax_call("log_probs", kept, logits).astype(_real(logits))
     counts = extras.get("row_mask", jnp.ones(_rows(logits, static), bool))
     if options["reduction"] in (1, 3):
         grad_loss = grad_loss / counts.sum()
@@ -328,7 +334,6 @@ def _logsumexp_forward(static: _Static, x: Any) -> Any:
 
 
 def _logsumexp_backward(static: _Static, x: Any, grad: Any) -> Any:
-    static = (*static, ("reduction", np.int32(0)))
     return (_call("softmax", {"logits": x, "grad_loss": grad}, "grad_logits", x.shape, x.dtype, static),)
 
 
