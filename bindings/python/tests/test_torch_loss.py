@@ -258,11 +258,15 @@ def test_where_tensors_lie():
     negative = torch.complex(torch.zeros(6, 5), logits.detach()).conj().imag
     assert negative.is_neg()
     assert torch.equal(xt.softmax(negative, 1), xt.softmax(-logits.detach(), 1))
-    raw = bytearray(1) + bytearray(logits.detach().numpy().tobytes())
-    odd = torch.frombuffer(raw, dtype=torch.uint8)[1:].view(torch.uint8).numpy().view(np.float32)
-    shifted = torch.from_numpy(odd.reshape(6, 5))
-    assert shifted.data_ptr() % 4
+    shifted = misaligned(logits.detach())
     assert torch.equal(xt.cross_entropy(shifted, target), xt.cross_entropy(logits, target).detach())
+
+
+def misaligned(tensor):
+    raw = np.frombuffer(bytes(1) + tensor.numpy().tobytes(), np.uint8)[1:]
+    shifted = torch.from_numpy(raw.view(np.float32).reshape(tensor.shape).view())
+    assert shifted.data_ptr() % 4
+    return shifted
 
 
 def test_no_copies():
@@ -284,3 +288,6 @@ def test_no_copies():
             xt.cross_entropy(logits, target, weight).backward()
             assert len(seen) == 4 + 5
             assert all(used is given for used, given in seen) == (layout != "window")
+        seen.clear()
+        xt.softmax(misaligned(logits.detach()), 1)
+        assert [used is given for used, given in seen] == [False, True]

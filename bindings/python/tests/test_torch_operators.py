@@ -160,6 +160,7 @@ def test_transforms(logits, target):
     for ours, theirs in ((xt.softmax, F.softmax), (xt.log_softmax, F.log_softmax), (xt.logsumexp, torch.logsumexp)):
         torch.testing.assert_close(func.vmap(partial(ours, dim=0), 1)(x), func.vmap(partial(theirs, dim=0), 1)(x))
         torch.testing.assert_close(func.jacrev(partial(ours, dim=1))(x), func.jacrev(partial(theirs, dim=1))(x))
+    torch.testing.assert_close(func.vmap(lambda row: OPS.softmax(row, 0))(x), F.softmax(x, 1))
     one = x[0].double()
     hessian = torch.autograd.functional.hessian
     both = [partial(f, target=target[0], label_smoothing=0.1) for f in (xt.cross_entropy, F.cross_entropy)]

@@ -334,12 +334,10 @@ def _define(
 
     def one_by_one(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
         def at(i: int) -> Tensor:
-            pairs = zip(args, in_dims)
-            return call(*(value if dim is None else value.select(dim, i) for value, dim in pairs))
+            return call(*(v if dim is None else v.select(dim, i) for v, dim in zip(args, in_dims)))
 
         return torch.stack([at(i) for i in range(info.batch_size)]), 0
 
-    torch.library.register_vmap(qualified, one_by_one, lib=_library)
     members = {"forward": op, "setup_context": save, "backward": backward, "vmap": one_by_one}
     function: Any = type(name, (torch.autograd.Function,), {key: staticmethod(value) for key, value in members.items()})
 
