@@ -72,7 +72,7 @@ class Outputs(ctypes.Structure):
 class Part:
     """One array of a call. `used` is what the library gets: the array, or what stands in for it."""
 
-    def __init__(self, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
+    def __init__(self, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
         self.array = self.used = array
         self.code = code
         self.axis = axis  # the class axis, if it has one
@@ -138,14 +138,14 @@ class Call:
         """The shape of an array with so many entries at the class axis."""
         return (*self.shape[: self.axis], count, *self.shape[self.axis + 1 :])
 
-    def input(self, array: Array, code: int, axis: int | None) -> None:
+    def input(self, array: Any, code: int, axis: int | None) -> None:
         """The next of the function's own tensors."""
         self._inputs.append(self._fit(self.part(array, code, axis), False))
 
-    def option(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
+    def option(self, name: str, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
         self._options[name] = self._fit(self.part(array, code, axis, has_rows), False)
 
-    def output(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
+    def output(self, name: str, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
         self._outputs[name] = self._fit(self.part(array, code, axis, has_rows), True)
 
     def _fit(self, part: Part, is_output: bool) -> Part:

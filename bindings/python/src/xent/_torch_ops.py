@@ -45,7 +45,7 @@ _CODES = {
 REDUCTIONS = ("none", "mean", "sum")  # PyTorch's numbers for them are the library's
 
 ops: Any = SimpleNamespace()  # the operators, to be called
-_library = torch.library.Library("xent", "FRAGMENT")
+_library: Any = torch.library.Library("xent", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
 class _TensorPart(Part):
@@ -224,7 +224,8 @@ def _grad_target(grad_loss: Tensor, logits: Tensor, target: Tensor, weight: Tens
     if reduction == 1:
         grad_loss = grad_loss / (logits.numel() / logits.shape[axis])
     grad_loss = grad_loss if reduction else grad_loss.unsqueeze(axis)
-    return (log_probs * (grad_loss * (label_smoothing - 1))).to(target.dtype)
+    grad: Tensor = log_probs * (grad_loss * (label_smoothing - 1))
+    return grad.to(target.dtype)
 
 
 # ---- Softmax ---------------------------------------------------------------------------------------------------------

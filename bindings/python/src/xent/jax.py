@@ -30,7 +30,7 @@ from ._request import choice
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
 
 for _name in ("softmax", "cross_entropy", "softmax_grad", "log_softmax_grad"):
-    _handler = jax.ffi.pycapsule(getattr(library, f"xent_xla_{_name}"))
+    _handler = jax.ffi.pycapsule(getattr(library, f"xent_xla_{_name}"))  # type: ignore[no-untyped-call]
     jax.ffi.register_ffi_target(f"xent_{_name}", _handler, platform="cpu")
 
 _Static = tuple[tuple[str, Any], ...]  # attributes of a call that are known when it is traced
@@ -233,7 +233,7 @@ def _real(x: Any) -> Any:
 
 def _rows(x: Any, static: _Static) -> tuple[int, ...]:
     axis = x.ndim - int(dict(static)["axis"])
-    return x.shape[:axis] + x.shape[axis + 1 :]
+    return (*x.shape[:axis], *x.shape[axis + 1 :])
 
 
 def _axis(x: Any, axis: int) -> _Static:
@@ -251,7 +251,8 @@ def _call(
     function: str, inputs: dict[str, Any], output: str, shape: tuple[int, ...], dtype: Any, static: _Static
 ) -> Any:
     """One output of a handler, for inputs by the names that xent_xla.h has for them."""
-    call = jax.ffi.ffi_call(f"xent_{function}", jax.ShapeDtypeStruct(shape, dtype), vmap_method="expand_dims")
+    result = jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+    call = jax.ffi.ffi_call(f"xent_{function}", result, vmap_method="expand_dims")
     return call(*inputs.values(), inputs=" ".join(inputs), outputs=output, **dict(static))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import _reduction  # type: ignore[attr-defined]
+from torch.nn import _reduction
 
 from ._torch_ops import FLOATING, INTEGERS, REDUCTIONS, class_axis, ops
 
@@ -97,7 +97,7 @@ def cross_entropy(
     dtype = _loss_dtype(logits, loss_dtype, *((target, weight) if is_soft else ()))
     logits, target, weight = _promoted(logits, target, weight)
     number = _reduction_number(function, reduction, size_average, reduce)
-    loss = ops.cross_entropy(logits, target, weight, number, ignore_index, label_smoothing)
+    loss: Tensor = ops.cross_entropy(logits, target, weight, number, ignore_index, label_smoothing)
     return loss if loss.dtype == dtype else loss.to(dtype)
 
 
@@ -146,7 +146,7 @@ def nll_loss(
     dtype = _loss_dtype(logits, loss_dtype)
     logits, target, weight = _promoted(logits, target, weight)
     number = _reduction_number(function, reduction, size_average, reduce)
-    loss = ops.nll_loss(logits, target, weight, number, ignore_index)
+    loss: Tensor = ops.nll_loss(logits, target, weight, number, ignore_index)
     return loss if loss.dtype == dtype else loss.to(dtype)
 
 
@@ -192,21 +192,21 @@ def binary_cross_entropy_with_logits(
     0.2201
     """
     function = "binary_cross_entropy_with_logits"
+    labels = (*FLOATING, torch.uint8, torch.bool)
     if isinstance(input, Tensor) and not input.dim():
-        tensors = (value if value is None else value.reshape(1) for value in (input, target, weight))
-        loss = binary_cross_entropy_with_logits(
-            *tensors, size_average, reduce, reduction, pos_weight, loss_dtype=loss_dtype
-        )
-        return loss.reshape(())
+        _check(function, "target", target, labels, ())
+        rest: Any = (weight if weight is None else weight.reshape(1), size_average, reduce, reduction, pos_weight)
+        one = binary_cross_entropy_with_logits(input.reshape(1), target.reshape(1), *rest, loss_dtype=loss_dtype)
+        return one.reshape(())
     logits = _logits(function, input)
-    _check(function, "target", target, (*FLOATING, torch.uint8, torch.bool), logits.shape)
+    _check(function, "target", target, labels, logits.shape)
     for name, value in (("weight", weight), ("pos_weight", pos_weight)):
         if value is not None:
             _check(function, name, value, FLOATING)
     dtype = _loss_dtype(logits, loss_dtype, weight, pos_weight, target if target.is_floating_point() else None)
     logits, target, weight, pos_weight = _promoted(logits, target, weight, pos_weight)
     number = _reduction_number(function, reduction, size_average, reduce)
-    loss = ops.binary_cross_entropy_with_logits(logits, target, weight, pos_weight, number)
+    loss: Tensor = ops.binary_cross_entropy_with_logits(logits, target, weight, pos_weight, number)
     return loss if loss.dtype == dtype else loss.to(dtype)
 
 
