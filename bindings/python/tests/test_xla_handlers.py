@@ -85,6 +85,17 @@ def test_several_outputs_and_options():
         np.testing.assert_array_equal(value, wanted)
 
 
+@pytest.mark.parametrize("reduction", [0, 1, 2, 3])
+def test_batches_of_one_row(reduction):
+    """A mean of each batch's own, where all together could be taken for the rows of one."""
+    shape = jax.ShapeDtypeStruct((5,), np.float32)
+    names = {"inputs": "logits targets grad_loss", "outputs": "grad_logits"}
+    call = partial(handler, "cross_entropy", shape, **names, rank=1, reduction=reduction)
+    above = RNG.random(6).astype(np.float32)
+    expected = xent.cross_entropy_with_grad(X[0], T[0], reduction="none", grad_loss=above)[1]
+    np.testing.assert_array_equal(jax.vmap(call)(X[0], T[0], above), expected)
+
+
 def test_no_batches():
     call = partial(handler, "cross_entropy", scalar(), inputs="logits targets", outputs="loss", rank=2)
     assert jax.vmap(call)(X[:0], T[:0]).shape == (0,)

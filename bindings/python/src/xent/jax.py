@@ -124,13 +124,20 @@ def cross_entropy(
         _check_shape(function, "where", extras["row_mask"], rows)
     numbers = {"label_smoothing": label_smoothing, "temperature": temperature, "softcap": softcap}
     numbers.update(focal_gamma=focal_gamma, poly_epsilon=poly_epsilon, z_loss=z_loss)
+    number = choice(function, "reduction", reduction)
+    # One row has nothing to reduce, and as many batches of it are one call, which a mean for each of them is not.
+    is_one = not rows and weight is None and number > 0
     static = (
         *_axis(logits, axis),
-        ("reduction", np.int32(choice(function, "reduction", reduction))),
+        ("reduction", np.int32(0 if is_one else number)),
         ("ignore_index", np.int64(index(ignore_index))),
-        *((name, np.float64(number)) for name, number in numbers.items()),
+        *((name, np.float64(value)) for name, value in numbers.items()),
     )
-    return _cross_entropy(static, logits, labels, extras)
+    loss = _cross_entropy(static, logits, labels, extras)
+    if is_one and reduction != "sum":
+        counts = extras.get("row_mask", True) & (True if is_soft else labels != ignore_index)
+        loss = jnp.where(counts, loss, jnp.nan)
+    return loss
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
