@@ -96,7 +96,7 @@ public struct Detail {
     }
   }
 
-  private mutating func add(byte: UInt8) {
+  public mutating func add(byte: UInt8) {
     guard length < Int(XENTS_TEXT_SIZE) - 1 else { return }
     text[length] = CChar(bitPattern: byte)
     length += 1

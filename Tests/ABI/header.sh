@@ -15,6 +15,7 @@ command -v clang > /dev/null || echo "# no clang here: its nullability annotatio
 
 echo '#include <xent.h>' > "$work/alone.c"
 printf '%s\n' '#include <xent.h>' '#include <xent.h>' '#include <stdio.h>' > "$work/twice.c"
+printf '%s\n' '#include <xent_xla.h>' '#include <xent_xla.h>' > "$work/xla.c"
 # The constants are usable where the language asks for one, and are what bindings were built with; so are the structs,
 # in the data model of every platform so far.
 cat > "$work/constants.c" << 'CODE'
@@ -139,7 +140,7 @@ class 2 1 8 1 8 1 1
 scalar 2 1 1 1 1 1 1
 options 1 0 0 0 0 0 -100 0 1 0 0 0 0"
 for compiler in "${compilers[@]}"; do
-  for source in alone twice constants initialisers; do
+  for source in alone twice xla constants initialisers; do
     succeed "xent.h $source, $compiler" $compiler $warnings -IInclude -c "$work/$source.c" -o "$work/object.o"
   done
   succeed "initialisers link, $compiler" ${CC:-cc} "$work/object.o" -o "$work/initialisers"

@@ -8,7 +8,7 @@ set -u
 shared=$(realpath -e "$1") && static=$(realpath -e "$2") || exit 2
 cd "$(dirname "$0")/../.." || exit
 . Tests/Audit/report.sh
-header=Include/xent.h map=Include/xent.map
+header=Include/xent_xla.h map=Include/xent.map  # includes xent.h
 export LC_ALL=C
 : "${CC:=cc}" "${NM:=nm}" "${READELF:=readelf}"
 
@@ -52,7 +52,8 @@ expect "shared: no RPATH, no RUNPATH" "$(grep -E 'RPATH|RUNPATH' <<<"$dynamic")"
 expect "shared: no text relocations" "$(grep -E 'TEXTREL' <<<"$dynamic")" ""
 expect "shared: stays loaded (NODELETE)" "$(grep -o 'NODELETE' <<<"$dynamic")" NODELETE
 expect "shared: stripped" "$($READELF -SW "$shared" | grep -oE '\.symtab|\.debug_[a-z]+' | sort -u)" ""
-expect "shared: smaller than 520000 bytes" "$([ "$(stat -c %s "$shared")" -lt 520000 ] || stat -c %s "$shared")" ""
+# Three CPU levels of kernels, each with tiles of f32 and of f64, are most of it; XLA's handlers 10,000 bytes.
+expect "shared: smaller than 680000 bytes" "$([ "$(stat -c %s "$shared")" -lt 680000 ] || stat -c %s "$shared")" ""
 expect "shared: stack not executable" \
   "$($READELF -lW "$shared" | awk '$1 == "GNU_STACK" {print $7}')" "RW"
 expect "shared: no segment both writable and executable" \

@@ -34,7 +34,7 @@ install-files: $(MAN)
 	ln -sf libxent.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libxent.so.$(MAJOR)
 	ln -sf libxent.so.$(MAJOR) $(DESTDIR)$(LIBDIR)/libxent.so
 	install -m 644 build/lib/libxent.a $(DESTDIR)$(LIBDIR)/libxent.a
-	install -m 644 Include/xent.h bindings/cpp/include/xent.hpp $(DESTDIR)$(INCLUDEDIR)
+	install -m 644 Include/xent.h Include/xent_xla.h bindings/cpp/include/xent.hpp $(DESTDIR)$(INCLUDEDIR)
 	install -m 644 bindings/cpp/include/xent/*.hpp $(DESTDIR)$(INCLUDEDIR)/xent
 	install -m 644 build/man/*.3 $(DESTDIR)$(MANDIR)/man3
 	$(SUBSTITUTE) bindings/c/xent.pc.in > $(DESTDIR)$(PKGCONFIGDIR)/xent.pc

@@ -4,6 +4,8 @@
 import doctest
 import inspect
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +16,19 @@ from xent import metrics
 from xent._cli.main import _COMMANDS, main
 
 PUBLIC = [xent, *(getattr(xent, name) for name in xent.__all__)]
+NAMES = {"np": np, "xent": xent}
+# The modules for other packages, where those are installed.
+FRAMEWORKS = [import_module(f"xent.{name}") for name in ("torch", "jax") if find_spec(name)]
+for framework in FRAMEWORKS:
+    PUBLIC += [framework, *(getattr(framework, name) for name in framework.__all__)]
+    NAMES.update({name: getattr(framework, name) for name in ("torch", "jnp") if hasattr(framework, name)})
 METRICS = [getattr(metrics, name) for name in metrics.__all__]
-FUNCTIONS = [*PUBLIC[1:], *filter(inspect.isfunction, METRICS)]
+FUNCTIONS = [*(item for item in PUBLIC if not inspect.ismodule(item)), *filter(inspect.isfunction, METRICS)]
 
 
-@pytest.mark.parametrize("item", [xent, metrics, metrics.Scorer, *FUNCTIONS], ids=lambda item: item.__name__)
+@pytest.mark.parametrize("item", [xent, metrics, metrics.Scorer, *FRAMEWORKS, *FUNCTIONS], ids=lambda item: item.__name__)
 def test_doctest(item):
-    parts = doctest.DocTestFinder(recurse=False).find(item, item.__name__, globs={"np": np, "xent": xent})
+    parts = doctest.DocTestFinder(recurse=False).find(item, item.__name__, globs=dict(NAMES))
     examples = [part for part in parts if part.examples]
     quiet = item in (xent.get_num_threads,)
     assert examples, f"{item.__name__} has no example"
@@ -48,7 +56,14 @@ def test_all_is_what_is_public():
 
 
 SECTIONS = ("Parameters", "Returns", "Raises", "Examples")
-SHORTER = {"version", "cpu_level", "get_num_threads", "set_num_threads", "log_softmax"}  # little to say
+SHORTER = {
+    "version",
+    "cpu_level",
+    "get_num_threads",
+    "set_num_threads",
+    "log_softmax",
+    "CrossEntropyLoss",
+}  # little to say
 
 
 @pytest.mark.parametrize("item", FUNCTIONS, ids=lambda item: item.__name__)
@@ -62,14 +77,20 @@ def test_sections(item):
 def test_readme():
     """Its code runs, and gives the numbers in its comments."""
     text = (Path(__file__).parents[1] / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
-    names = {}
-    exec(code, names)
-    numbers = re.findall(r"^(\S.*?) +# (\d+\.\d{4})\b", code, re.M)
-    assert len(numbers) == 3
-    for expression, number in numbers:
-        assert f"{eval(expression, names):.4f}" == number
-    assert names["grad"].shape == (3, 3)
+    codes = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len(codes) == 3
+    installed = [code for code in codes if not {"torch", "jax"} & set(re.findall(r"\bxent\.(\w+)$", code, re.M))]
+    installed += [code for code in codes for module in FRAMEWORKS if f"import {module.__name__}\n" in code]
+    numbers = []
+    for code in installed:
+        names = {}
+        exec(code, names)
+        found = re.findall(r"^(?:\w+ = )?(\S.*?) +# (\d+\.\d{4})\b", code, re.M)
+        for expression, number in found:
+            assert f"{float(eval(expression, names)):.4f}" == number
+        numbers += found
+        assert names["grad"].shape == (3, 3)
+    assert len(numbers) == 3 + len(FRAMEWORKS)
 
 
 def test_readme_names_every_function():

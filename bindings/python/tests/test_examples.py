@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five ways agree, and the table beside the C program tells when they do not. `make run` runs digits.py."""
+"""The five ways agree, and the table beside the C program tells when they do not; two trainings with PyTorch agree, and
+the script tells when they do not. `make run` runs digits.py."""
 
 import importlib.util
 import math
+import re
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(scope="module")
-def five_ways():
-    path = Path(__file__).parents[1] / "examples" / "five_ways.py"
-    spec = importlib.util.spec_from_file_location("five_ways", path)
+def example(name):
+    path = Path(__file__).parents[1] / "examples" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def five_ways():
+    return example("five_ways")
 
 
 def exact():
@@ -54,3 +60,31 @@ def test_beside(five_ways, tmp_path, capsys):
         other.write_text(wrong)
         assert not five_ways.beside(other)
         assert "do not agree" in capsys.readouterr().out
+
+
+@pytest.fixture
+def torch_digits(monkeypatch):
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    module = example("torch_digits")
+    monkeypatch.setattr(module, "LARGE", (8, 32000))
+    return module
+
+
+def test_torch_digits(torch_digits, tmp_path, capsys):
+    """The same curve with PyTorch's loss and with xent's, and what both took."""
+    torch_digits.main(["--epochs", "4", "--picture", str(tmp_path / "curves.png")])
+    out = capsys.readouterr().out
+    curve = [[float(n) for n in line.split()] for line in out.splitlines() if line.strip()[:1].isdigit()]
+    assert [epoch for epoch, _, _ in curve] == [1, 2, 3, 4]
+    assert curve[-1][1] < 1.2 < 2 < curve[0][1]
+    assert all(abs(theirs - ours) < 1e-4 for _, theirs, ours in curve)
+    for line in (r"training +\S+ s +\S+ s", r"loss, here +\S+ ms +\S+ ms", r"loss, 8 x 32,000 +\S+ ms +\S+ ms"):
+        assert re.search(line, out)
+
+
+def test_torch_digits_notices_another_loss(torch_digits, tmp_path, monkeypatch):
+    other = torch_digits.nn.CrossEntropyLoss
+    monkeypatch.setattr(torch_digits.xent.torch, "CrossEntropyLoss", lambda label_smoothing: other())
+    with pytest.raises(SystemExit, match="differently"):
+        torch_digits.main(["--epochs", "2", "--picture", str(tmp_path / "curves.png")])

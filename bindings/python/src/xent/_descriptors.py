@@ -33,6 +33,9 @@ class Tensor(ctypes.Structure):
     ]
 
 
+_TENSOR_SIZE = ctypes.sizeof(Tensor)
+
+
 class Options(ctypes.Structure):
     _fields_ = [
         ("struct_size", ctypes.c_size_t),
@@ -69,18 +72,35 @@ class Outputs(ctypes.Structure):
 class Part:
     """One array of a call. `used` is what the library gets: the array, or what stands in for it."""
 
-    def __init__(self, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
+    def __init__(self, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
         self.array = self.used = array
         self.code = code
         self.axis = axis  # the class axis, if it has one
         self.has_rows = has_rows
+        self.shape, self.strides = self.layout()
+
+    def is_usable(self) -> bool:
+        """Whether a descriptor can say how the array lies."""
+        return is_usable(self.array)
+
+    def layout(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The sizes and the strides, in elements, of what is used."""
+        used = self.used
+        size = used.itemsize
+        return used.shape, tuple(step // size for step in used.strides)
 
     def rows(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The sizes and the strides of the axes that count rows."""
-        shape, strides, axis = self.used.shape, self.used.strides, self.axis
+        shape, strides, axis = self.shape, self.strides, self.axis
         if axis is None:
             return shape, strides
         return shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
+
+    def address(self) -> int | None:
+        return address(self.used)
+
+    def overlaps(self, other: Part) -> bool:
+        return bool(np.may_share_memory(self.used, other.used))
 
     def replace(self, is_output: bool) -> None:
         """Uses a native array with its classes next to each other, which can be cut anywhere, in the array's place."""
@@ -89,10 +109,18 @@ class Part:
         last = array if axis is None else np.moveaxis(array, axis, -1)
         fresh = np.empty(last.shape, native) if is_output else last.astype(native, order="C")
         self.used = fresh if axis is None else np.moveaxis(fresh, -1, axis)
+        self.shape, self.strides = self.layout()
+
+    def finish(self) -> None:
+        """Brings an output to where it was wanted."""
+        if self.used is not self.array:
+            np.copyto(self.array, self.used)
 
 
 class Call:
     """The tensors of one call: for logits of a shape, with a class axis."""
+
+    part = Part  # other packages' arrays have their own
 
     def __init__(self, shape: Sequence[int], axis: int) -> None:
         self.shape = tuple(shape)
@@ -110,20 +138,20 @@ class Call:
         """The shape of an array with so many entries at the class axis."""
         return (*self.shape[: self.axis], count, *self.shape[self.axis + 1 :])
 
-    def input(self, array: Array, code: int, axis: int | None) -> None:
+    def input(self, array: Any, code: int, axis: int | None) -> None:
         """The next of the function's own tensors."""
-        self._inputs.append(self._fit(Part(array, code, axis), False))
+        self._inputs.append(self._fit(self.part(array, code, axis), False))
 
-    def option(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
-        self._options[name] = self._fit(Part(array, code, axis, has_rows), False)
+    def option(self, name: str, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
+        self._options[name] = self._fit(self.part(array, code, axis, has_rows), False)
 
-    def output(self, name: str, array: Array, code: int, axis: int | None, has_rows: bool = True) -> None:
-        self._outputs[name] = self._fit(Part(array, code, axis, has_rows), True)
+    def output(self, name: str, array: Any, code: int, axis: int | None, has_rows: bool = True) -> None:
+        self._outputs[name] = self._fit(self.part(array, code, axis, has_rows), True)
 
     def _fit(self, part: Part, is_output: bool) -> Part:
         """Narrows where the rows may be cut to where this array lets them; one that does not is replaced."""
         cuts = None
-        if is_usable(part.array):
+        if part.is_usable():
             cuts = _cuts(*part.rows()) if part.has_rows else (self._low, self._high)
         if cuts is not None and cuts[0] <= self._high and self._low <= cuts[1]:
             self._low, self._high = max(cuts[0], self._low), min(cuts[1], self._high)
@@ -148,15 +176,14 @@ class Call:
         if status:
             fail(status)
         for part in self._outputs.values():
-            if part.used is not part.array:
-                np.copyto(part.array, part.used)
+            part.finish()
 
     def _separate(self) -> bool:
         """Gives outputs that may lie over inputs other memory, as NumPy's functions do; whether there were any."""
-        inputs = [part.used for part in (*self._inputs, *self._options.values())]
+        inputs = (*self._inputs, *self._options.values())
         found = False
         for part in self._outputs.values():
-            if part.used is part.array and any(np.may_share_memory(part.used, other) for other in inputs):
+            if part.used is part.array and any(part.overlaps(other) for other in inputs):
                 part.replace(True)
                 found = True
         return found
@@ -174,21 +201,21 @@ class Call:
         return [ctypes.addressof(tensor) for tensor in tensors]
 
     def _tensor(self, part: Part) -> Tensor:
-        used, axis = part.used, part.axis
-        size = used.itemsize
-        rows, steps = part.rows() if part.has_rows else ((), ())
-        cut = min(max(self.axis, self._low), self._high)
+        axis = part.axis
+        classes, class_stride = (1, 0) if axis is None else (part.shape[axis], part.strides[axis])
+        outer = inner = 1
+        outer_stride = inner_stride = 0
+        if part.has_rows:
+            rows, steps = part.rows()
+            cut = min(max(self.axis, self._low), self._high)
+            if cut == len(rows) == 1:  # a matrix
+                outer, outer_stride = rows[0], steps[0]
+            else:
+                outer, outer_stride = prod(rows[:cut]), _stride(rows[:cut], steps[:cut])
+                inner, inner_stride = prod(rows[cut:]), _stride(rows[cut:], steps[cut:])
         return Tensor(
-            ctypes.sizeof(Tensor),
-            address(used),
-            part.code,
-            0,
-            prod(rows[:cut]),
-            1 if axis is None else used.shape[axis],
-            prod(rows[cut:]),
-            _stride(rows[:cut], steps[:cut]) // size,
-            0 if axis is None else used.strides[axis] // size,
-            _stride(rows[cut:], steps[cut:]) // size,
+            *(_TENSOR_SIZE, part.address(), part.code, 0),
+            *(outer, classes, inner, outer_stride, class_stride, inner_stride),
         )
 
 
@@ -203,7 +230,7 @@ def is_usable(array: Array) -> bool:
 def _cuts(rows: Sequence[int], steps: Sequence[int]) -> tuple[int, int] | None:
     """From where to where the axes may be cut so that each group counts with one stride; None for nowhere."""
     low, high = 0, len(rows)
-    if 0 in rows:
+    if high < 2 or 0 in rows:
         return low, high
     last = None
     for axis, (n, step) in enumerate(zip(rows, steps)):
@@ -219,4 +246,7 @@ def _cuts(rows: Sequence[int], steps: Sequence[int]) -> tuple[int, int] | None:
 
 def _stride(rows: Sequence[int], steps: Sequence[int]) -> int:
     """The stride with which a group of axes counts: that of the last that has more than one element."""
-    return next((step for n, step in zip(reversed(rows), reversed(steps)) if n != 1), 0)
+    for n, step in zip(reversed(rows), reversed(steps)):
+        if n != 1:
+            return step
+    return 0
