@@ -270,7 +270,7 @@ extension LaneSum {
 
 extension Sink {
   /// `put`, eight at a time to f32 where they lie together.
-  @inline(__always) fileprivate func putNarrow(_ source: UnsafeMutablePointer<Double>, _ first: Int, _ count: Int) {
+  @inline(never) fileprivate func putNarrow(_ source: UnsafeMutablePointer<Double>, _ first: Int, _ count: Int) {
     guard Int(dtype) == XENT_F32, stride == 1 else { return put(UnsafePointer(source), first, count) }
     let p = start + first &* size
     forEachStep(count) { i, n in
@@ -290,7 +290,7 @@ extension xentk_array {
   }
 
   /// Up to a strip of classes in f64, where there is such a tensor.
-  @inline(__always) fileprivate func strip(
+  @inline(never) fileprivate func strip(
     _ row: Position, _ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>
   ) {
     if isGiven {

@@ -144,6 +144,7 @@ import XentCore
   }
 
   @Test func overlap() {
+    #expect(MemoryLayout<Extent>.stride <= Int(XENTK_EXTENT))
     let room = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 8)
     defer { room.deallocate() }
     func bytes(_ first: Int, _ count: Int64) -> Extent {
