@@ -39,6 +39,10 @@ struct Level {
 // Nothing unwinds through the library: no unwind tables for the C functions of its headers, and with them for everything.
 let flags = ["-wmo", "-Xfrontend", "-function-sections", "-Xcc", "-fno-asynchronous-unwind-tables"]
   + hardening
+  // The same bytes wherever the checkout is: no path of it is in them, nor in what build IDs are made of, and no hash of
+  // the compiler's arguments.
+  + ["-Xfrontend", "-disable-incremental-llvm-codegen"]
+  + ["-file-prefix-map", "\(root)=.", "-Xcc", "-ffile-prefix-map=\(root)=."]
 var settings: [SwiftSetting] = [.unsafeFlags(flags, release)]
 var linking = [
   "-use-ld=lld",
@@ -50,6 +54,7 @@ var linking = [
 ]
 if Context.environment["XENT_SANITIZE"] == nil {
   linking += marks
+  linking += ["-Xlinker", "--strip-debug"]  // it names the module cache, whose folder is a hash of where it is
   linking += ["-Xlinker", "-z", "-Xlinker", "defs"]  // the sanitizer's own symbols come from the host program
 }
 switch runtime {

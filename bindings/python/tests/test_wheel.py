@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel and the sdist: built, installed away from the checkout, and used there."""
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +65,15 @@ def test_wheel_holds_what_it_should(wheel):
     modules = {f"xent/{path.name}" for path in (PROJECT / "src" / "xent").glob("*.py")}
     assert package == modules | {"xent/libxent.so", "xent/py.typed"}
     assert any(name.endswith("/LICENSE") for name in names)
+
+
+def test_wheel_has_a_bill_of_materials(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("sboms/xent.cdx.json")]
+        bill = json.loads(archive.read(name))
+        library = hashlib.sha256(archive.read("xent/libxent.so")).hexdigest()
+    assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == "1.0.0"
+    assert library in [each["content"] for part in bill["components"] for each in part.get("hashes", [])]
 
 
 def test_wheel_works(wheel, python, environment):
