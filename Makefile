@@ -4,6 +4,10 @@
 # make check    the audits alone: exported symbols, instruction sets, header
 # make exhaustive  the f32 exponential over all its inputs
 # make fuzz     the fuzzers of the C ABI and of the numerics; SECONDS=60 for each
+# make check-faults  1,000 forks in each situation, 1,000 times loaded
+# make soak     everything that may happen to the library, at random; MINUTES=20
+# make sanitize  the C tests under AddressSanitizer, ThreadSanitizer, valgrind and helgrind
+# make reproducible  two more builds in other folders, and whether they have the same bytes
 # make accuracy  the errors in ulps of Xent, PyTorch, JAX and SciPy
 # make bench    every operation beside its peers, with a roofline of the same run; QUICK=1 for two minutes of it
 # make wheel    build/wheel/: the Python package as a wheel and an sdist, checked by auditwheel and twine
@@ -90,6 +94,19 @@ exhaustive:
 fuzz:
 	Tests/Fuzz/run $(or $(SECONDS),60)
 
+soak: all
+	$(PYTHON) Tests/soak $(or $(MINUTES),20)
+
+sanitize: all
+	Tests/sanitize
+
+reproducible:
+	Tests/Audit/reproducible.sh
+
+# 1,000 forks in each situation and 1,000 times loaded, of which `make test` has 50 and 20.
+check-faults: all
+	Tests/run faults
+
 # The table of the README: about four minutes, and 700 MB to fetch.
 accuracy: all
 	$(PYTHON) -m venv build/accuracy
@@ -126,4 +143,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive fuzz accuracy bench wheel install clean FORCE
+.PHONY: all run test check exhaustive fuzz soak sanitize reproducible check-faults accuracy bench wheel clean FORCE

@@ -25,8 +25,24 @@ struct Level {
   let levels = [Level(defines: ["XENT_FMA"])]
 #endif
 
+// Marks where an indirect branch may land, for processors that look (CET, BTI): the flag reaches Swift's code as it does
+// C's. The library says that it is fit for shadow stacks; not that it is for checked branches, since the C library's own
+// start-up objects, which are linked in, are not everywhere.
+#if arch(x86_64)
+  let hardening = ["-Xcc", "-fcf-protection=full"]
+  let marks = ["-Xlinker", "-z", "-Xlinker", "shstk"]
+#else
+  let hardening = ["-Xcc", "-mbranch-protection=standard"]
+  let marks: [String] = []
+#endif
+
 // Nothing unwinds through the library: no unwind tables for the C functions of its headers, and with them for everything.
 let flags = ["-wmo", "-Xfrontend", "-function-sections", "-Xcc", "-fno-asynchronous-unwind-tables"]
+  + hardening
+  // The same bytes wherever the checkout is: no path of it is in them, nor in what build IDs are made of, and no hash of
+  // the compiler's arguments.
+  + ["-Xfrontend", "-disable-incremental-llvm-codegen"]
+  + ["-file-prefix-map", "\(root)=.", "-Xcc", "-ffile-prefix-map=\(root)=."]
 var settings: [SwiftSetting] = [.unsafeFlags(flags, release)]
 var linking = [
   "-use-ld=lld",
@@ -37,6 +53,8 @@ var linking = [
   "-Xlinker", "-z", "-Xlinker", "nodelete",  // a worker thread may be running this code at dlclose
 ]
 if Context.environment["XENT_SANITIZE"] == nil {
+  linking += marks
+  linking += ["-Xlinker", "--strip-debug"]  // it names the module cache, whose folder is a hash of where it is
   linking += ["-Xlinker", "-z", "-Xlinker", "defs"]  // the sanitizer's own symbols come from the host program
 }
 switch runtime {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fork() after the library has used threads, and while it does: the child has none of the parent's threads, and must
- * neither wait for them nor give other bits.
+ * fork [TIMES]: fork() after the library has used threads, and while it does, each so many times (50): the child has none
+ * of the parent's threads, and must neither wait for them nor give other bits.
  */
 #include "check.h"
 #include "operations.h"
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FORKS = 50, ROWS = 700, CLASSES = 300 };
+enum { ROWS = 700, CLASSES = 300 };
 
 /* Large enough for threads. */
 static const parameters p = {ROWS, CLASSES, XENT_IGNORE_INDEX, XENT_REDUCTION_MEAN};
@@ -26,6 +26,7 @@ static struct prepared {
 static int call_count;
 static atomic_bool busy_done;
 static atomic_long busy_calls;
+static int forks = 50;
 
 static void prepare(void) {
   for (int n = 0; n < operation_count; n++)
@@ -76,7 +77,7 @@ static void be_child(int turn) {
 }
 
 static void check_forks(const char *when) {
-  for (int turn = 0; turn < FORKS; turn++) {
+  for (int turn = 0; turn < forks; turn++) {
     int status = -1;
     fflush(stdout);
     pid_t child = fork();
@@ -101,10 +102,12 @@ static void *keep_busy(void *arrays) {
   return NULL;
 }
 
-int main(void) {
+int main(int count, char **arguments) {
   void *wrong[2], *arrays[2][MAX_ARRAYS];
   pthread_t threads[2];
-  alarm(300);
+  if (count > 1) forks = atoi(arguments[1]);
+  REQUIRE(forks > 0);
+  alarm(300 + (unsigned)forks);
   REQUIRE(xent_set_num_threads(1) == XENT_OK);
   prepare();
   for (int n = 0; n < call_count; n++)
@@ -129,7 +132,7 @@ int main(void) {
     CHECK(!wrong[t], "caller %d while the process forks", t);
     free_arrays(busy->op, arrays[t]);
   }
-  CHECK(busy_calls > FORKS / 5, "there was something to fork from (%ld calls)", (long)busy_calls);
+  CHECK(busy_calls > forks / 5, "there was something to fork from (%ld calls)", (long)busy_calls);
   for (int n = 0; n < call_count; n++) {
     free_arrays(calls[n].op, calls[n].arrays);
     free_arrays(calls[n].op, calls[n].expected);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * loading <libxent.so>: the library brought in by dlopen, as Python and every plug-in host do, into a process whose
+ * loading <libxent.so> [TIMES]: the library brought in by dlopen, as Python and every plug-in host do, into a process whose
  * threads are already running. Thread-local storage is then a matter of its own: where the C library has to allocate it
  * late and cannot, it ends the process. Linked with failing_malloc.c, and with no libxent.
  */
@@ -72,7 +72,8 @@ static bool use_threads(void) {
 int main(int count, char **arguments) {
   bool right[3] = {false, false, false};
   pthread_t thread;
-  REQUIRE(count == 2);
+  int rounds = count > 2 ? atoi(arguments[2]) : 20;
+  REQUIRE(count >= 2 && rounds > 0);
   REQUIRE(!pthread_barrier_init(&loaded, NULL, 2));
   REQUIRE(!pthread_create(&thread, NULL, early_thread, right));
 
@@ -89,7 +90,7 @@ int main(int count, char **arguments) {
   CHECK(right[2], "without memory a thread older than the library gets its loss");
 
   CHECK(is_loss_right() && is_error_right(), "the thread that loaded it");
-  for (int round = 0; round < 20; round++) {
+  for (int round = 0; round < rounds; round++) {
     CHECK(use_threads(), "threads in use, round %d", round);
     REQUIRE(!dlclose(handle)); /* workers may be running the library's code */
     handle = load(arguments[1]);

@@ -22,12 +22,14 @@ char *secure_getenv(const char *);
 double use(double x) { return fma(x, x, secure_getenv("X") != 0); }
 CODE
 cp Include/xent.map "$work/good.map"
-link_flags="-Wl,-soname,libxent.so.1 -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -s"
+flags= marks=
+[ "$(uname -m)" = x86_64 ] && flags=-fcf-protection=full marks=-Wl,-z,shstk
+link_flags="$marks -Wl,-z,relro -Wl,-soname,libxent.so.1 -Wl,-z,now -Wl,-z,nodelete -Wl,-z,noexecstack -s"
 
 # make_library DIRECTORY SOURCE MAP COMPILE_FLAGS LINK_FLAGS: a libxent.so and a libxent.a
 make_library() {
   mkdir -p "$1" &&
-    $CC -O2 -fPIC -w $4 -c "$2" -o "$1/x.o" &&
+    $CC -O2 -fPIC -w $flags $4 -c "$2" -o "$1/x.o" &&
     $CC -shared -fPIC "$1/x.o" -o "$1/libxent.so" -Wl,--version-script="$3" $link_flags $5 -lm &&
     $OBJCOPY --wildcard --keep-global-symbol='xent_*' "$1/x.o" "$1/y.o" &&
     rm -f "$1/libxent.a" && ar rcs "$1/libxent.a" "$1/y.o"
@@ -75,6 +77,13 @@ wrong "memory both writable and executable" \
   '__asm__(".section .both,\"awx\",@progbits\n.byte 1\n.text");' '' "" \
   "-Wl,--no-warn-rwx-segments" "shared: no segment both writable and executable"
 
+wrong "memory that stays writable" '' '' "" "-Wl,-z,norelro" "shared: full RELRO"
+wrong "functions bound late" '' '' "" "-Wl,-z,lazy" "shared: full RELRO"
+if [ "$(uname -m)" = x86_64 ]; then
+  wrong "no landing places" '' '' "-fcf-protection=none" "" "shared: every function is a landing place"
+  link_flags=${link_flags/$marks/} flags=-fcf-protection=none wrong "unfit for shadow stacks" '' '' "" "" \
+    "shared: fit for shadow stacks|shared: every function is a landing place"
+fi
 link_flags=${link_flags/ -s/} wrong "not stripped" '' '' "" "" "shared: stripped"
 link_flags=${link_flags/-Wl,-z,nodelete/} wrong "may be unloaded" '' '' "" "" "shared: stays loaded (NODELETE)"
 sed -i 's/XENT_1/XENT_2/' "$work/good.map"

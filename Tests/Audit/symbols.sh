@@ -59,6 +59,15 @@ expect "shared: stack not executable" \
 expect "shared: no segment both writable and executable" \
   "$($READELF -lW "$shared" | awk '$1 == "LOAD" && /WE|W E/')" ""
 
+expect "shared: full RELRO" \
+  "$($READELF -lW "$shared" | grep -o GNU_RELRO) $(grep -o BIND_NOW <<<"$dynamic")" "GNU_RELRO BIND_NOW"
+if [ "$($READELF -hW "$shared" | sed -n 's/.*Machine: *//p')" = "Advanced Micro Devices X86-64" ]; then
+  expect "shared: fit for shadow stacks" "$($READELF -nW "$shared" | grep -o SHSTK)" SHSTK
+  expect "shared: every function is a landing place" \
+    "$(${OBJDUMP:-objdump} -d --no-show-raw-insn "$shared" | awk '
+      /^[0-9a-f]+ <xent_[a-z0-9_]*(@@[A-Z0-9_]*)?>:$/ {name = $2; getline; if ($2 != "endbr64") print name}')" ""
+fi
+
 expect "static: global symbols = header" \
   "$($NM -g --defined-only "$static" | awk 'NF == 3 {print $3}' | sort -u)" "$declared"
 expect "static: no weak symbol to be merged with another's" \

@@ -14,7 +14,12 @@
 
 #include <errno.h>
 #include <fenv.h>
+#ifndef WITHOUT_SANITIZER
 #include <sanitizer/asan_interface.h>
+#else
+#define __asan_poison_memory_region(start, bytes) ((void)(start), (void)(bytes))
+#define __asan_unpoison_memory_region(start, bytes) ((void)(start), (void)(bytes))
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 

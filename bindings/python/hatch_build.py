@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the C library with make and puts it in the wheel, beside the Python files."""
+"""Builds the C library with make and puts it in the wheel, beside the Python files, with a bill of materials."""
 
+import hashlib
+import json
 import re
 import subprocess
+import tempfile
 import sysconfig
 from pathlib import Path
 
@@ -14,6 +17,32 @@ LEVELS = ("XentKernelsV3", "XentKernelsV4")
 # What of glibc the library needs. With anything else it is at home on this machine alone.
 GLIBC = {"libc.so.6", "libm.so.6", "libpthread.so.0"}
 OLDEST = (2, 17)  # the oldest glibc that there is a manylinux tag for on every processor
+
+
+def bill_of_materials(library, version):
+    """CycloneDX: what is in the compiled library, which no package index can see."""
+
+    def component(name, kind, licence, **more):
+        return {"type": kind, "name": name, "licenses": [{"expression": licence}], **more}
+
+    swift = subprocess.run(["swift", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    digest = hashlib.sha256(library.read_bytes()).hexdigest()
+    runtime = "Apache-2.0 WITH Swift-exception"
+    return {
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.6",
+        "version": 1,
+        "metadata": {
+            "component": component("xent", "library", "Apache-2.0", version=version, purl=f"pkg:pypi/xent@{version}"),
+            "tools": {"components": [{"type": "application", "name": swift}]},
+        },
+        "components": [
+            component("libxent.so", "file", "Apache-2.0", version=version,
+                      hashes=[{"alg": "SHA-256", "content": digest}]),
+            component("Swift standard library (Embedded; the functions that are used)", "library", runtime),
+            component("libgcc (__cpu_model)", "library", "GPL-3.0-or-later WITH GCC-exception-3.1"),
+        ],
+    }  # fmt: skip
 
 
 class LibraryHook(BuildHookInterface):
@@ -32,6 +61,12 @@ class LibraryHook(BuildHookInterface):
         build_data["tag"] = f"py3-none-{platform(sources / LIBRARY)}"
         if version != "editable":  # there the package finds the library in the checkout
             build_data["force_include"][str(sources / LIBRARY)] = "xent/libxent.so"
+            bill = Path(tempfile.mkdtemp()) / "xent.cdx.json"
+            bill.write_text(json.dumps(bill_of_materials(sources / LIBRARY, self.metadata.version), indent=1) + "\n")
+            if "sbom_files" in build_data:  # PEP 770, in later versions of hatchling
+                build_data["sbom_files"].append(str(bill))
+            else:
+                build_data["extra_metadata"][str(bill)] = "sboms/xent.cdx.json"
         build_data["extra_metadata"][str(sources / "LICENSE")] = "LICENSE"
 
 

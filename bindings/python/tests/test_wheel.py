@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The wheel and the sdist: built, checked, installed away from the checkout and from Swift, and used there."""
 
+import hashlib
 import importlib.util
 import json
 import os
@@ -110,6 +111,15 @@ def test_wheel_s_tag_is_what_the_library_s_symbols_allow(wheel):
     said = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
     assert f'is consistent with the following platform tag: "{tag}"' in said
     assert f'This constrains the platform tag to "{tag}"' in said
+
+
+def test_wheel_has_a_bill_of_materials(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("sboms/xent.cdx.json")]
+        bill = json.loads(archive.read(name))
+        library = hashlib.sha256(archive.read("xent/libxent.so")).hexdigest()
+    assert bill["bomFormat"] == "CycloneDX" and bill["metadata"]["component"]["version"] == "1.0.0"
+    assert library in [each["content"] for part in bill["components"] for each in part.get("hashes", [])]
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler to make libraries with")
