@@ -5,8 +5,8 @@ import hashlib
 import json
 import re
 import subprocess
-import tempfile
 import sysconfig
+import tempfile
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
