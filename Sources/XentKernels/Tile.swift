@@ -119,8 +119,9 @@ struct Tile<E: Element> {
   @inline(never) func makeSoftmax(
     _ total: Both<Totals>, _ factor: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>
   ) -> Bool {
-    guard let low = Share<E>(total.low, factor.low), let high = E.halves == 2 ? Share<E>(total.high, factor.high) : low
-    else { return false }
+    let low = Share<E>(total.low, factor.low)
+    let high = E.halves == 2 ? Share<E>(total.high, factor.high) : low
+    if !low.isOrdinary || !high.isOrdinary { return false }
     let window = LaneWindow<E>(shift: Halves(low.shift, high.shift))
     let kh = E.rounded(Halves(low.mantissa, high.mantissa))
     let kl = E.rounded(
@@ -265,18 +266,19 @@ struct LaneWindow<E: Element> {
   }
 }
 
-/// factor / total of eight rows as a mantissa and the window's shift; nil where one of them is not ordinary.
+/// factor / total of eight rows as a mantissa and the window's shift; of no use unless all of them are ordinary.
 private struct Share<E: Element> {
   let mantissa, rest, shift: Doubles
+  let isOrdinary: Bool
 
-  @inline(never) init?(_ total: Totals, _ factor: Pair) {
+  @inline(never) init(_ total: Totals, _ factor: Pair) {
     let zero = Doubles()
     let one = Doubles(repeating: 1)
     let size = factor.hi.replacing(with: -factor.hi, where: factor.hi .< 0)
     let isNothing = size .== 0
     let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4))
     let isOrdinary = (total.hi .> 0) .& (total.hi .< .infinity)
-    if largestOf(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) > 0 { return nil }
+    self.isOrdinary = largestOf(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) == 0
     let share = E.share(factor, of: Pair(total.hi, total.lo))
     let hi = share.hi * (1 / E.bias)
     let lo = share.lo * (1 / E.bias)
