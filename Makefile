@@ -10,6 +10,7 @@
 # make install  PREFIX=/usr/local, DESTDIR=; libraries, headers, pkg-config and CMake files, xent(3)
 # make dist     build/dist/xent-<version>-linux-<machine>.tar.gz, a tree that works wherever it is unpacked
 # make deb      build/deb/libxent1_….deb and libxent-dev_….deb
+# make docs     build/docs/html, the documentation site; checks its links and that nothing is missing
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
 
@@ -119,6 +120,9 @@ wheel: build/wheel/venv
 	# The tag that it names last is the one that the library's symbols allow: it has to be the wheel's.
 	ls build/wheel/xent-*-$$(grep -o 'manylinux[a-z0-9_]*"' build/wheel/auditwheel.txt | tail -1 | tr -d '"').whl
 
+docs: all
+	bindings/docs/test
+
 include bindings/c/package.mk
 
 clean:
@@ -126,4 +130,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive fuzz accuracy bench wheel install clean FORCE
+.PHONY: all run test check exhaustive fuzz accuracy bench wheel docs install clean FORCE
