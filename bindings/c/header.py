@@ -83,8 +83,8 @@ def blocks(lines):
             k = end
         else:
             margin = re.match(" *", line)[0]
-            end = next((j for j in range(k + 1, len(lines)) if not lines[j] or lines[j].startswith(margin + "  ")
-                        or ENTRY.fullmatch(lines[j])), len(lines))  # fmt: skip
+            end = next((j for j in range(k + 1, len(lines)) if not lines[j] or ENTRY.fullmatch(lines[j])
+                        or lines[j].startswith(margin + "  ") and not lines[j - 1].endswith(",")), len(lines))  # fmt: skip
             found.append(("prose", lines[k:end]))
             k = end
     return found
@@ -144,9 +144,9 @@ def typedefs(code):
 
 
 def macros(code):
-    """Names, with their parameters if they have some; but those that other compilers than Clang do without."""
+    """Names, with their parameters if they have some; but the guard, and those that other compilers than Clang do without."""
     defines = re.findall(r"^#define (XENT_\w+(?:\([\w, ]+\))?)", code, re.MULTILINE)
-    return [name for name in defines if not name.startswith(("XENT_NULLABLE", "XENT_NONNULL", "XENT_H"))]
+    return [name for name in defines if not re.match("XENT_(NULLABLE|NONNULL)|.*_H$", name)]
 
 
 def subject(comment, values):

@@ -42,11 +42,12 @@ autodoc_member_order = "bysource"
 # xent.torch and xent.jax are documented without the frameworks, and without what is made of theirs.
 autodoc_mock_imports = ["jax", "jaxlib", "torch", "xent._torch_ops"]
 napoleon_google_docstring = False
+napoleon_use_param = False
 napoleon_use_rtype = False
 add_module_names = False
 add_function_parentheses = False
 default_role = "py:obj"
-smartquotes = False
+smartquotes_action = "D"  # dashes; quotes are code as often as not
 
 # ---- C ---------------------------------------------------------------------------------------------------------------
 

@@ -85,7 +85,7 @@ def printed(words):
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise ExtensionError(f"{words}: exit status {done.returncode}\n{done.stderr}")
-    return f"```text\n{done.stdout}```"
+    return f"```text\n{done.stdout.expandtabs(20)}```"
 
 
 def replace(app, docname, source):
