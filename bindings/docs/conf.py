@@ -20,7 +20,7 @@ version = release
 
 extensions = [
     *("sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"),
-    *("myst_parser", "sphinx_copybutton", "c_header", "repository"),
+    *("myst_parser", "sphinx_copybutton", "c_header", "fields", "repository"),
 ]
 exclude_patterns = ["README.md", "extensions", "static"]
 # Pages of what this checkout does not have.

@@ -3,6 +3,7 @@
 
     @include bindings/r/README.md                     the file without its title
     @include bindings/python/README.md # PyTorch      one section of it, without its heading
+    @include bindings/python/README.md without A, B   the file without its title and without the sections A and B
     @include README.md # (beginning)                  what stands between its title and the next heading
     @output bindings/python/examples/five_ways.py     what Python prints for these arguments
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).resolve().parents[3]
-INCLUDE = re.compile(r"^@include (\S+)(?: # (.+))?$", re.MULTILINE)
+INCLUDE = re.compile(r"^@include (\S+)(?: # (.+)| without (.+))?$", re.MULTILINE)
 OUTPUT = re.compile(r"^@output (.+)$", re.MULTILINE)
 BEGINNING = "(beginning)"
 LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
@@ -54,6 +55,19 @@ def section(text, title, path):
             kept.append("#" * (len(heading[1]) - level + 1) + f" {heading[2]}" if heading else line)
     if not level:
         raise ExtensionError(f"{path} has no heading {title or 'at all'}")
+    return "\n".join(kept)
+
+
+def without(text, titles):
+    """The text but for the sections that have these titles; those that are not there are not missed."""
+    kept, level, in_code = [], 0, False
+    for line in text.split("\n"):
+        in_code ^= line.lstrip().startswith("```")
+        heading = None if in_code else HEADING.match(line)
+        if heading and (not level or len(heading[1]) <= level):
+            level = len(heading[1]) if heading[2] in titles else 0
+        if not level:
+            kept.append(line)
     return "\n".join(kept)
 
 
@@ -92,9 +106,9 @@ def replace(app, docname, source):
     pages = {name: Path(app.env.doc2path(name)).suffix[1:] for name in app.env.found_docs}
 
     def included(match):
-        path = Path(match[1])
+        path, title, left_out = Path(match[1]), match[2], (match[3] or "").split(", ")
         app.env.note_dependency(str(ROOT / path))
-        return relinked(section((ROOT / path).read_text(), match[2], path), path, docname, pages)
+        return relinked(without(section((ROOT / path).read_text(), title, path), left_out), path, docname, pages)
 
     text = INCLUDE.sub(included, source[0])
     source[0] = OUTPUT.sub(lambda match: printed(match[1]), text)
