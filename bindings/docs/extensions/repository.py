@@ -15,9 +15,10 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
-from sphinx.errors import ExtensionError
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[3]
 INCLUDE = re.compile(r"^@include (\S+)(?: # (.+)| without (.+))?$", re.MULTILINE)
@@ -40,6 +41,10 @@ PAGES = {
 }
 
 
+class NotThere(Exception):
+    """What a page is to show is not in the repository, or not under that name."""
+
+
 def section(text, title, path):
     """The lines below a heading, up to the next one that is not below it; without a title all but the first heading."""
     kept, level, in_code = [], 0, False
@@ -54,7 +59,7 @@ def section(text, title, path):
             # Headings begin below the page's title, wherever they were.
             kept.append("#" * (len(heading[1]) - level + 1) + f" {heading[2]}" if heading else line)
     if not level:
-        raise ExtensionError(f"{path} has no heading {title or 'at all'}")
+        raise NotThere(f"{path} has no heading {title or 'at all'}")
     return "\n".join(kept)
 
 
@@ -84,7 +89,7 @@ def relinked(text, path, docname, pages):
         if page in pages:
             return f"[{words}]({os.path.relpath('/' + page, here or '/')}.{pages[page]}{'#' * bool(anchor)}{anchor})"
         if not (ROOT / named).exists():
-            raise ExtensionError(f"{path} links to {target}, which is not there")
+            raise NotThere(f"{path} links to {target}, which is not there")
         if (ROOT / named).is_dir():
             return words
         return f"[{words}]({os.path.relpath(ROOT / named, Path(ROOT, 'bindings/docs', docname).parent)})"
@@ -98,20 +103,27 @@ def printed(words):
     command = [sys.executable, *words.split()]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise ExtensionError(f"{words}: exit status {done.returncode}\n{done.stderr}")
+        raise NotThere(f"{words}: exit status {done.returncode}\n{done.stderr}")
     return f"```text\n{done.stdout.expandtabs(20)}```"
 
 
 def replace(app, docname, source):
     pages = {name: Path(app.env.doc2path(name)).suffix[1:] for name in app.env.found_docs}
 
+    def shown(show, match):
+        try:
+            return show(match)
+        except (NotThere, OSError) as error:
+            logging.getLogger(__name__).warning("%s", error, location=docname)
+            return ""
+
     def included(match):
         path, title, left_out = Path(match[1]), match[2], (match[3] or "").split(", ")
         app.env.note_dependency(str(ROOT / path))
         return relinked(without(section((ROOT / path).read_text(), title, path), left_out), path, docname, pages)
 
-    text = INCLUDE.sub(included, source[0])
-    source[0] = OUTPUT.sub(lambda match: printed(match[1]), text)
+    text = INCLUDE.sub(partial(shown, included), source[0])
+    source[0] = OUTPUT.sub(partial(shown, lambda match: printed(match[1])), text)
 
 
 def setup(app):
