@@ -20,7 +20,8 @@ import header as xent_h  # noqa: E402
 # In prose: statements, names, array elements, calls, and shapes.
 CODE = re.compile(
     r"`(?P<quoted>[^`]+)`|\bxent_\w+ \w+ = [^;]+;|(?P<name>\b(?:xent|XENT)_\w*[a-zA-Z0-9]\b)(?P<call>\(\))?|"
-    r"\w+(?:->\w+)?(?:\[[\w, +]*(?:\[\w+\])?\])+|\b\w+\(\w*\)|\b(?:\w+\.)*\w+_(?:\w+|\.\.\.)|(?<!\w)_\w+|\[\w+(?:, \w+)*\]|\b\w+\.h\b"
+    r"\w+(?:->\w+)?(?:\[[\w, +]*(?:\[\w+\])?\])+|\b\w+\(\w*\)|\b\w+->\w+|\[\w+(?:, \w+)*\]|\b\w+\.h\b|"
+    r"\b(?:\w+\.)*\w+_(?:\w+|\.\.\.)|(?<!\w)_\w+"
 )
 KINDS = ("typed", "descriptors", "other")
 
@@ -62,7 +63,8 @@ def marked(text, names):
         at = match.end()
         after = "" if at == len(text) or text[at].isspace() else r"\ "
         out += before + code + after
-    return out + re.sub(r"([\\*`|_])", r"\\\1", text[at:])
+    out += re.sub(r"([\\*`|_])", r"\\\1", text[at:])
+    return re.sub(r"^(?=[-+•] )", r"\\", out)  # which would begin a list
 
 
 def indented(lines, by="   "):
@@ -80,8 +82,8 @@ def table(lines):
     for row in rows:
         for k, cell in enumerate(row):
             if k and row is not rows[0]:
-                cell = re.sub(r"^(\+?)(\d?)$", lambda m: m[1].replace("+", "✓") + (f" ({m[2]})" if m[2] else ""), cell)
-                cell = "–" if cell == "-" else cell.strip()
+                cell = re.sub(r"^(\+?)(\d?)$", lambda m: m[1].replace("+", "✓") + (f" ({m[2]})" if m[2] else ""), cell).strip()
+                cell = "–" if cell == "-" else re.sub(r"^\(", r"\\(", cell)  # "(1)" would begin a list
             shown = re.sub(r"[a-z_]*_[a-z_.]*|\b[a-z]+\b", lambda m: f"``{m[0]}``", cell) if not k and cell else cell
             out.append(f"   {'  ' if k else '* '}- {shown}")
     return [*out, ""]
@@ -162,7 +164,8 @@ def described(comment, code, names):
         macros_body = [line for name in macros for line in macro(name, code)]
         return out + macros_body
     if comment and comment[0].startswith(xent_h.TABLE):
-        return blocks([re.sub(r"^.*?: ", "", comment[0]), *comment[1:]], names)
+        legend = re.sub(r"^.*?: ", "", comment[0]).replace("+ yes, - no", "✓ yes, – no")
+        return blocks([legend, *comment[1:]], names)
     if struct:
         declaration = re.search(rf"^typedef struct {struct[0]} .*?^}} {struct[0]};", code, re.MULTILINE | re.DOTALL)[0]
         body = [".. code-block:: c", "", *indented(declaration.split("\n")), ""]
