@@ -122,6 +122,7 @@ wheel: build/wheel/venv
 
 docs: all
 	bindings/docs/test
+.PHONY: docs
 
 include bindings/c/package.mk
 
@@ -130,4 +131,4 @@ clean:
 
 FORCE:
 
-.PHONY: all run test check exhaustive fuzz accuracy bench wheel docs install clean FORCE
+.PHONY: all run test check exhaustive fuzz accuracy bench wheel install clean FORCE
