@@ -14,6 +14,7 @@
 # make install  PREFIX=/usr/local, DESTDIR=; libraries, headers, pkg-config and CMake files, xent(3)
 # make dist     build/dist/xent-<version>-linux-<machine>.tar.gz, a tree that works wherever it is unpacked
 # make deb      build/deb/libxent1_….deb and libxent-dev_….deb
+# make docs     build/docs/html, the documentation site; checks its links and that nothing is missing
 #
 # XENT_RUNTIME=embedded|static|dynamic  the Swift runtime in the library: none (the default), inside it, or beside it
 
@@ -135,6 +136,10 @@ wheel: build/wheel/venv
 	build/wheel/venv/bin/auditwheel show build/wheel/xent-*.whl | tee build/wheel/auditwheel.txt
 	# The tag that it names last is the one that the library's symbols allow: it has to be the wheel's.
 	ls build/wheel/xent-*-$$(grep -o 'manylinux[a-z0-9_]*"' build/wheel/auditwheel.txt | tail -1 | tr -d '"').whl
+
+docs: all
+	bindings/docs/test
+.PHONY: docs
 
 include bindings/c/package.mk
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well logits predict targets: scores of a data set, and metrics with the parameters of scikit-learn's.
 
-The metrics take ``(y_true, y_logits)``, in scikit-learn's order, and work with `sklearn.metrics.make_scorer`:
+The metrics take ``(y_true, y_logits)``, in scikit-learn's order, and work with `sklearn.metrics.make_scorer`::
 
     make_scorer(xent.metrics.log_loss_from_logits, response_method="decision_function", greater_is_better=False)
 
