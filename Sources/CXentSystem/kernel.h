@@ -210,7 +210,7 @@ typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK];    /* elements of a row that cannot be used where they lie */
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged; the sums of a tile */
-  char results[4 * XENTK_RESULTS]; /* of a batch of rows, of eight each */
+  char results[2 * XENTK_RESULTS]; /* of a batch of rows, of eight each */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }

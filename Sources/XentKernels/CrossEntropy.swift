@@ -86,24 +86,14 @@ struct RowsKernel {
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
     let hasMatrix = problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
-    let tileRows = rows.isWide ? Double.width : Float.width
-    // Two tiles where there is room: what a row comes to is a long chain of operations, which those of other rows fill up.
-    let tiles = rows.classes <= Self.shortest / 2 ? 2 : 1
     let size =
       hasTop ? 1
-      : Self.hasTiles && isShort ? tileRows &* tiles
+      : Self.hasTiles && isShort ? (rows.isWide ? Double.width : Float.width)
       : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     forEachBatch(first, last, size: size) { start, count in
-      var isTiled = true
-      var tile = 0
-      while tile &* tileRows < count {
-        let done = tile &* tileRows
-        // What is read row by row may be where a tile was.
-        if !read(start &+ done, min(tileRows, count &- done), results + done / step, tile: tile) { isTiled = false }
-        tile &+= 1
-      }
+      let isTiled = read(start, count, results)
       var done = 0
       while done < count {
         conclude(min(step, count &- done), results + done / step)
@@ -111,21 +101,13 @@ struct RowsKernel {
       }
       done = 0
       while done < count {
-        let n = min(step, count &- done)
         let lane = (start &+ done &- first) & (step &- 1)
-        finish(start &+ done, n, results + done / step, &losses, lane: lane, loss)
+        finish(start &+ done, min(step, count &- done), results + done / step, &losses, lane: lane, loss)
         done &+= step
       }
-      done = 0
-      while hasMatrix && done < count {
-        if Self.hasTiles && isTiled {
-          writeTiled(start &+ done, min(tileRows, count &- done), results + done / step, tile: done / tileRows)
-          done &+= tileRows
-        } else {
-          write(rows.position(start &+ done), done & (step &- 1), results + done / step)
-          done &+= 1
-        }
-      }
+      guard hasMatrix else { return }
+      if Self.hasTiles && isTiled { return writeTiled(start, count, results) }
+      writeEach(start, count, results)
     }
     let total = losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
@@ -146,17 +128,15 @@ struct RowsKernel {
 
   /// The states of the rows, eight to a group of results; whether they are in the tile. Rows that nobody asks for
   /// are not read.
-  @inline(never) func read(
-    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, tile: Int
-  ) -> Bool {
+  @inline(never) func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) -> Bool {
     var needed = Both(SIMD8<Int64>(), SIMD8<Int64>())
     needed.low = readTargets(start, min(count, step), results)
     if count > step { needed.high = readTargets(start &+ step, count &- step, results + 1) }
     if Self.hasTiles && isShort && count >= Self.fewest {
       let isDone =
         rows.isWide
-        ? readTile(Tile<Double>(rows, tile), start, needed, results)
-        : readTile(Tile<Float>(rows, tile), start, needed, results)
+        ? readTile(Tile<Double>(rows), start, needed, results)
+        : readTile(Tile<Float>(rows), start, needed, results)
       if isDone { return true }
     }
     var lane = 0
@@ -170,14 +150,14 @@ struct RowsKernel {
   }
 
   /// Lanes that are not set are those of rows without elements.
-  @inline(__always) private func clear(_ results: UnsafeMutablePointer<Results>) {
+  @inline(__always) func clear(_ results: UnsafeMutablePointer<Results>) {
     if wanted.total { results.pointee.total = Batch() }
     if wanted.target { results.pointee.target = Batch() }
     if wanted.largest { results.pointee.largest = Batch() }
   }
 
   /// Sets a group's targets, and which rows count; gives those whose logits have to be looked at.
-  @inline(__always) private func readTargets(
+  @inline(__always) func readTargets(
     _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> SIMD8<Int64> {
     let (counts, targets) = rows.targets(start, count)

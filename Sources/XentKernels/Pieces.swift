@@ -11,41 +11,39 @@ extension RowsKernel {
   }
 
   @inline(never) mutating func runPieces(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
-    var results = Results()
-    let row = rows.position(Int(problem.pointee.row))
-    let (counts, target) = rows.target(row)
-    results.targets[0] = Int64(target)
-    results.counts[0] = counts ? 1 : 0
-    withUnsafeMutablePointer(to: &results) { results in
-      let isRead = Int(problem.pointee.phase) == XENTK_READ
+    let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
+    let number = Int(problem.pointee.row)
+    let row = rows.position(number)
+    let isNeeded = readTargets(number, 1, results)[0] != 0
+    let isRead = Int(problem.pointee.phase) == XENTK_READ
+    if !isRead {
+      clear(results)
+      if isNeeded {
+        let state = mergedPieces()
+        set(0, state, results)
+        if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[0] = -1 }
+      }
+      conclude(1, results)
+      if first == 0 {
+        var losses = LaneSum()
+        finish(number, 1, results, &losses, lane: 0, loss)
+        let total = losses.total
+        xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
+      }
+    }
+    var piece = first
+    while piece < last {
+      let size = Int(problem.pointee.piece)
+      rows.range = Rows.Range(first: piece &* size, end: min((piece &+ 1) &* size, rows.classes))
       if !isRead {
-        if counts || isForAll {
-          let state = mergedPieces()
-          set(0, state, results)
-          if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[0] = -1 }
-        }
-        conclude(1, results)
-        if first == 0 {
-          var losses = LaneSum()
-          finish(Int(problem.pointee.row), 1, results, &losses, lane: 0, loss)
-          let total = losses.total
-          xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
-        }
+        write(row, 0, results)
+      } else if isNeeded {
+        let reading = Reading(
+          source: rows.source(problem.pointee.input, row), row: row, wanted: wanted,
+          target: Int(results.pointee.targets[0]), targetLogit: 0, top: nil)
+        place(piece).storeBytes(of: reading.onlyState(), as: RowState.self)
       }
-      var piece = first
-      while piece < last {
-        let size = Int(problem.pointee.piece)
-        rows.range = Rows.Range(first: piece &* size, end: min((piece &+ 1) &* size, rows.classes))
-        if !isRead {
-          write(row, 0, results)
-        } else if counts || isForAll {
-          let reading = Reading(
-            source: rows.source(problem.pointee.input, row), row: row, wanted: wanted, target: target, targetLogit: 0,
-            top: nil)
-          place(piece).storeBytes(of: reading.onlyState(), as: RowState.self)
-        }
-        piece &+= 1
-      }
+      piece &+= 1
     }
   }
 

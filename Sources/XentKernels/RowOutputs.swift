@@ -4,23 +4,24 @@ import CXent
 import CXentSystem
 
 extension RowsKernel {
-  /// `write` of a tile: of the only such output as it is, otherwise row by row.
-  @inline(never) func writeTiled(
-    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, tile: Int
-  ) {
+  /// `writeEach` of a tile: of the only such output as it is.
+  @inline(never) func writeTiled(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
     let isOne =
       (problem.pointee.grad.isGiven ? 1 : 0) + (problem.pointee.probs.isGiven ? 1 : 0)
       + (problem.pointee.log_probs.isGiven ? 1 : 0) == 1
     if isOne {
       let isDone =
         rows.isWide
-        ? writeTile(Tile<Double>(rows, tile), start, count, results)
-        : writeTile(Tile<Float>(rows, tile), start, count, results)
+        ? writeTile(Tile<Double>(rows), start, count, results) : writeTile(Tile<Float>(rows), start, count, results)
       if isDone { return }
     }
+    writeEach(start, count, results)
+  }
+
+  @inline(never) func writeEach(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
     var lane = 0
     while lane < count {
-      write(rows.position(start &+ lane), lane & 7, results + lane / step)
+      write(rows.position(start &+ lane), lane & (step &- 1), results + lane / step)
       lane &+= 1
     }
   }
@@ -54,11 +55,13 @@ extension RowsKernel {
     let factor = plainFactors(start, min(count, step), low)
     let factors = Both(factor, count > step ? plainFactors(start &+ step, count &- step, high) : factor)
     let totals = Both(low.pointee.gradTotals, high.pointee.gradTotals)
-    let own =
-      wanted.target
-      ? Halves(
-        -low.pointee.targetOutcome.others(times: factors.low), -high.pointee.targetOutcome.others(times: factors.high))
-      : Halves(repeating: 0)
+    var own = Halves(repeating: 0)
+    if wanted.target {
+      // Not by a minus, which Swift's lanes take from 0: of 0 it has to be −0, as row by row.
+      own.low = low.pointee.targetOutcome.others(times: factors.low) * -1
+      own.high = high.pointee.targetOutcome.others(times: factors.high) * -1
+    }
+    if problem.pointee.grad.size == 2 { own = Halves(oddFloats(own.low), oddFloats(own.high)) }
     let targets = Both(low.pointee.targets, high.pointee.targets)
     guard tile.makeSoftmax(totals, factors, own: own, at: targets) else { return false }
     tile.write(rows, problem.pointee.grad, start, count)

@@ -10,11 +10,8 @@ struct Tile<E: Element> {
   let classes: Int
   private let workspace: UnsafeMutablePointer<xentk_workspace>
 
-  @inline(__always) init(_ rows: Rows, _ number: Int) {
-    let size = (rows.classes &+ (step &- 1)) & ~(step &- 1)
-    x =
-      UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
-      + number &* size &* E.width
+  @inline(__always) init(_ rows: Rows) {
+    x = UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
     classes = rows.classes
     workspace = rows.workspace
   }

@@ -35,6 +35,12 @@ private struct Run {
     runIntoTotal(&run)
     return run.total
   }
+  runInSegments(&run)
+  return run.total
+}
+
+/// Out of line: the losses' room is not to be on the stack while a row is worked on in pieces, which has its own.
+@inline(never) private func runInSegments(_ run: inout Run) {
   xentk_with_losses(
     run.job.plan.segments,
     { losses, context in
@@ -43,7 +49,6 @@ private struct Run {
       if !(run.pointee.job.plan.isLarge && Pool.run(&run.pointee.job)) { runSerially(&run.pointee.job) }
       run.pointee.total = sum(losses, run.pointee.job.plan.segments)
     }, &run)
-  return run.total
 }
 
 private func sum(_ losses: UnsafePointer<xentk_loss>, _ segments: Int64) -> xentk_loss {
