@@ -214,6 +214,13 @@ static void set_factor_loss(const row_of *r, row_result *result) {
   }
 }
 
+/* An lse nearer to 0 than 1 has the ulps of 1, and so has what is made of it. */
+static real one_at_least(real value) { return M(fabs)(value) > 1 ? M(fabs)(value) : 1; }
+
+static real square_scale(const row_of *r) {
+  return (real)call_now->options.z_loss * M(fabs)(r->lse) * (one_at_least(r->lse) + 2 * r->reach);
+}
+
 static void set_cross_entropy(const row_of *r, row_result *result) {
   const xent_options *options = &call_now->options;
   real total = 0, absolute = 0, extra = options->z_loss != 0 ? 2 * options->z_loss * (r->is_odd ? NAN : r->lse) : 0;
@@ -243,14 +250,14 @@ static void set_cross_entropy(const row_of *r, row_result *result) {
   }
   for (int64_t c = 0; c < r->classes; c++) {
     gradient[c] = gradient[c] + extra * r->p[c];
-    if (extra != 0) sizes[c] += M(fabs)(extra) * r->p[c];
+    if (extra != 0) sizes[c] += 2 * (real)options->z_loss * one_at_least(r->lse) * r->p[c];
     if (r->reach > 1) sizes[c] *= r->reach;
   }
   if (r->is_odd) result->loss = NAN;
   if (result->counts) {
     result->z_loss = options->z_loss * r->lse * r->lse;
     result->loss += result->z_loss;
-    result->scale += M(fabs)(result->z_loss) * (1 + 2 * r->reach);
+    result->scale += square_scale(r);
   }
 }
 

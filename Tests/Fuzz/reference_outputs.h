@@ -113,7 +113,7 @@ static const char *check_statistics(const row_of *r, const row_result *result, i
     real value = r->minus_log_p[load_integer(gather, o, k, i)];
     TRY(at_row(GATHERED, o, k, i, -value, value + r->reach));
   }
-  if (!squares_leave(r)) TRY(at_row(Z_LOSS, o, 0, i, result->z_loss, M(fabs)(result->z_loss) * (1 + 2 * r->reach)));
+  if (!squares_leave(r)) TRY(at_row(Z_LOSS, o, 0, i, result->z_loss, result->counts ? square_scale(r) : 0));
   if (call_now->form != CE_INDEX) return NULL;
   int64_t rank = 0, t = result->target;
   for (int64_t c = 0; c < r->classes && result->counts; c++)
@@ -154,7 +154,7 @@ static row_result row_of_call(int64_t o, int64_t i) {
     real extra = 1 + 2 * c->options.z_loss * first_row.lse;
     for (int64_t k = 0; k < classes; k++) {
       gradient[k] = c->options.z_loss != 0 ? extra * first_row.p[k] : first_row.p[k];
-      sizes[k] = (1 + M(fabs)(extra - 1)) * first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
+      sizes[k] = (1 + 2 * (real)c->options.z_loss * one_at_least(first_row.lse)) * first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
       if (c->options.z_loss == 0) sizes[k] = first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
     }
     result.z_loss = result.counts ? c->options.z_loss * first_row.lse * first_row.lse : 0;
