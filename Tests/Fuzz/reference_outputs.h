@@ -176,9 +176,6 @@ static const char *check_gradient(const row_result *result, int64_t o, int64_t i
   for (int64_t c = 0; c < x->classes; c++) {
     real g = element(GRAD_LOSS, o, c, i, 1), slope = of_logits ? first_row.slope[c] : 1;
     real value = gradient[c] * g / divisor * slope, size = M(fabs)(sizes[c] * g / divisor * slope);
-    /* What x / softcap is rounded by is twice as much of sech^2. */
-    if (of_logits && call_now->type == F64 && call_now->options.softcap != 0)
-      size *= 1 + 2 * M(fabs)(element(LOGITS, o, c, i, 0) / (real)call_now->options.softcap);
     if (is_odd) value = NAN;
     else if (of_logits && !first_row.stays[c]) value = size = 0;
     if (!result->counts) value = size = 0;
