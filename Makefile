@@ -1,7 +1,7 @@
 # make          builds build/lib/libxent.so and build/lib/libxent.a
 # make run      the worked example five ways from C and Python, then a classifier trained on real digits
 # make test     every test, with its own set-up; the last line is the count
-# make check    the audits alone: exported symbols, instruction sets, header
+# make check    the audits alone: exported symbols, instruction sets, header, the first release's interface
 # make exhaustive  the f32 exponential over all its inputs
 # make fuzz     the fuzzers of the C ABI and of the numerics; SECONDS=60 for each
 # make check-faults  1,000 forks in each situation, 1,000 times loaded
@@ -85,7 +85,7 @@ test: all
 	Tests/run
 
 check: all
-	Tests/run audits
+	Tests/run audits baseline
 
 # The f32 exponential over every input, about two minutes. With the regular runtime: `swift test` cannot run Embedded.
 exhaustive:

@@ -97,8 +97,11 @@ extension Source {
     given(first, count, into: x)
     var i = 0
     while i < count {
-      let y = x[i].magnitude / softcap
-      let e = exponential(clamped(Doubles(repeating: -2 * y), -1400, 0))
+      let size = x[i].magnitude
+      let y = size / softcap
+      // What the division lost is as much of u as u's exponent is large.
+      let yLow = y < 700 ? size.addingProduct(-y, softcap) / softcap : 0
+      let e = exponential(clamped(Doubles(repeating: -2 * y), -1400, 0), Doubles(repeating: -2 * yLow))
       let u = scaled(e.value.hi[0], e.exponent[0])
       // A mask has no slope, and 0 whatever stands there.
       out[i] = x[i] == -.infinity ? 0 : out[i] * (4 * u / ((1 + u) * (1 + u)))

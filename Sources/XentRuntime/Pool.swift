@@ -48,7 +48,8 @@ enum Pool {
             return nil
           }, pool) == 0
       else { break }
-      pool.pointee.workers += 1
+      // Not +=: that is an access to all of the pool for ThreadSanitizer, while a worker looks at its ticket.
+      pool.pointee.workers = pool.pointee.workers + 1
     }
     return pool
   }

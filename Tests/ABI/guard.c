@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { MAX_ROWS = 5, MAX_CLASSES = 2049, MARGIN = 256 };
+enum { MAX_ROWS = 17, MAX_CLASSES = 4097, LARGEST = 5 * 2049, LANES = 8, MARGIN = 256 };
 
 /* Usable memory between two pages without access. */
 typedef struct {
@@ -94,11 +94,16 @@ static void check_shape(const operation *op, dtype type, int64_t rows, int64_t c
 
 static void check_shapes(const operation *op, dtype type) {
   static const int64_t borders[] = {31, 32, 33, 63, 64, 65, 127, 128, 129, 130, 255, 257, 2047, 2048, 2049};
-  for (int k = 0; k < op->count; k++) regions[k] = make_region(MAX_ROWS * MAX_CLASSES * sizeof(double) + MARGIN);
-  for (int64_t rows = 1; rows <= MAX_ROWS; rows++) {
-    for (int64_t classes = 0; classes <= 2 * 8 + 1; classes++) check_shape(op, type, rows, classes);
+  for (int k = 0; k < op->count; k++) regions[k] = make_region(LARGEST * sizeof(double) + MARGIN);
+  for (int64_t rows = 1; rows <= 5; rows++) {
+    for (int64_t classes = 0; classes <= 2 * LANES + 1; classes++) check_shape(op, type, rows, classes);
     for (size_t b = 0; b < sizeof borders / sizeof *borders; b++) check_shape(op, type, rows, borders[b]);
   }
+  for (int64_t classes = 2 * LANES + 2; classes <= 4 * LANES + 1; classes++) check_shape(op, type, 1, classes);
+  /* Rows come in eights, and chunks in twos. */
+  for (int64_t rows = 6; rows <= MAX_ROWS; rows++)
+    for (int64_t classes = 1; classes <= 65; classes += rows % 4 ? 16 : 7) check_shape(op, type, rows, classes);
+  for (int64_t classes = 4095; classes <= MAX_CLASSES; classes++) check_shape(op, type, 1, classes);
   for (int k = 0; k < op->count; k++)
     munmap(regions[k].start - sysconf(_SC_PAGESIZE), regions[k].size + 2 * (size_t)sysconf(_SC_PAGESIZE));
 }

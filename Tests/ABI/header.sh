@@ -206,4 +206,12 @@ for kind in shared static; do
   expect "five_ways.c prints the worked numbers, $kind" "$("$work/five_ways")" "$five_ways_output"
   rm -f "$work/five_ways"
 done
+
+# A program with a Swift runtime of its own, and the archive that has none.
+for kind in shared static; do
+  succeed "host.swift builds, $kind" "${SWIFT:-swift}c" -O -I Include Tests/ABI/host.swift \
+    $(sed 's/-Wl,/-Xlinker /g; s/-Xlinker -rpath,/-Xlinker -rpath -Xlinker /; s/-pthread//' <<< "${!kind}") -o "$work/host"
+  expect "host.swift and the library side by side, $kind" "$("$work/host")" right
+  rm -f "$work/host"
+done
 summary

@@ -134,6 +134,7 @@ static void set_probabilities(row_of *r) {
   for (int64_t c = 0; c < r->classes; c++) {
     bool is_largest = c == r->argmax;
     r->minus_log_p[c] = is_largest ? M(log1p)(others) : r->max - r->z[c] + M(log1p)(others);
+    if (r->minus_log_p[c] > (real)formats[XENT_F64].largest) r->minus_log_p[c] = INFINITY;
     r->rest[c] = (is_largest ? others : total - r->p[c]) / total;
     r->p[c] /= total;
     if (r->p[c] != 0) r->entropy += r->p[c] * r->minus_log_p[c];
@@ -198,20 +199,26 @@ static void set_factor_loss(const row_of *r, row_result *result) {
   real u = r->minus_log_p[t], p = r->p[t], rest = r->rest[t], w = result->weight;
   real gamma = call_now->options.focal_gamma, poly = call_now->options.poly_epsilon;
   real power = M(pow)(rest, gamma), steep = 0, size = 0;
-  real wear = call_now->type == F64 ? 1 + gamma : 1; /* an error of 1 - p in its power */
   if (gamma != 0 && rest != 0 && p != 0) {
     steep = gamma * power * p * (u / rest + poly);
     size = gamma * power * p * (u / rest + M(fabs)(poly));
   }
   result->loss = w * power * (u + poly * rest);
-  result->scale = M(fabs)(w) * power * (u + M(fabs)(poly) * rest) * wear + M(fabs)(w) * r->reach * (1 + gamma);
+  result->scale = M(fabs)(w) * power * (u + M(fabs)(poly) * rest) + M(fabs)(w) * r->reach * (1 + gamma);
   steep += power * (1 + poly * p);
   size += power * (1 + M(fabs)(poly) * p);
   for (int64_t c = 0; c < r->classes; c++) {
     real part = c == t ? -rest : r->p[c];
     gradient[c] = w * steep * part;
-    sizes[c] = M(fabs)(w * part) * size * wear;
+    sizes[c] = M(fabs)(w * part) * size;
   }
+}
+
+/* An lse nearer to 0 than 1 has the ulps of 1, and so has what is made of it. */
+static real one_at_least(real value) { return M(fabs)(value) > 1 ? M(fabs)(value) : 1; }
+
+static real square_scale(const row_of *r) {
+  return (real)call_now->options.z_loss * M(fabs)(r->lse) * (one_at_least(r->lse) + 2 * r->reach);
 }
 
 static void set_cross_entropy(const row_of *r, row_result *result) {
@@ -243,14 +250,14 @@ static void set_cross_entropy(const row_of *r, row_result *result) {
   }
   for (int64_t c = 0; c < r->classes; c++) {
     gradient[c] = gradient[c] + extra * r->p[c];
-    if (extra != 0) sizes[c] += M(fabs)(extra) * r->p[c];
+    if (extra != 0) sizes[c] += 2 * (real)options->z_loss * one_at_least(r->lse) * r->p[c];
     if (r->reach > 1) sizes[c] *= r->reach;
   }
   if (r->is_odd) result->loss = NAN;
   if (result->counts) {
     result->z_loss = options->z_loss * r->lse * r->lse;
     result->loss += result->z_loss;
-    result->scale += M(fabs)(result->z_loss) * (1 + 2 * r->reach);
+    result->scale += square_scale(r);
   }
 }
 

@@ -113,7 +113,7 @@ static const char *check_statistics(const row_of *r, const row_result *result, i
     real value = r->minus_log_p[load_integer(gather, o, k, i)];
     TRY(at_row(GATHERED, o, k, i, -value, value + r->reach));
   }
-  if (!squares_leave(r)) TRY(at_row(Z_LOSS, o, 0, i, result->z_loss, M(fabs)(result->z_loss) * (1 + 2 * r->reach)));
+  if (!squares_leave(r)) TRY(at_row(Z_LOSS, o, 0, i, result->z_loss, result->counts ? square_scale(r) : 0));
   if (call_now->form != CE_INDEX) return NULL;
   int64_t rank = 0, t = result->target;
   for (int64_t c = 0; c < r->classes && result->counts; c++)
@@ -154,7 +154,7 @@ static row_result row_of_call(int64_t o, int64_t i) {
     real extra = 1 + 2 * c->options.z_loss * first_row.lse;
     for (int64_t k = 0; k < classes; k++) {
       gradient[k] = c->options.z_loss != 0 ? extra * first_row.p[k] : first_row.p[k];
-      sizes[k] = (1 + M(fabs)(extra - 1)) * first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
+      sizes[k] = (1 + 2 * (real)c->options.z_loss * one_at_least(first_row.lse)) * first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
       if (c->options.z_loss == 0) sizes[k] = first_row.p[k] * (first_row.reach > 1 ? first_row.reach : 1);
     }
     result.z_loss = result.counts ? c->options.z_loss * first_row.lse * first_row.lse : 0;
@@ -176,9 +176,6 @@ static const char *check_gradient(const row_result *result, int64_t o, int64_t i
   for (int64_t c = 0; c < x->classes; c++) {
     real g = element(GRAD_LOSS, o, c, i, 1), slope = of_logits ? first_row.slope[c] : 1;
     real value = gradient[c] * g / divisor * slope, size = M(fabs)(sizes[c] * g / divisor * slope);
-    /* What x / softcap is rounded by is twice as much of sech^2. */
-    if (of_logits && call_now->type == F64 && call_now->options.softcap != 0)
-      size *= 1 + 2 * M(fabs)(element(LOGITS, o, c, i, 0) / (real)call_now->options.softcap);
     if (is_odd) value = NAN;
     else if (of_logits && !first_row.stays[c]) value = size = 0;
     if (!result->counts) value = size = 0;
