@@ -31,7 +31,17 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   var q = Doubles(repeating: 0x1.6124613a86d09p-33)
   q = fma(q, r, Doubles(repeating: 0x1.1eed8eff8d898p-29))
   q = fma(q, r, Doubles(repeating: 0x1.ae64567f544e4p-26))
-  q = fma(q, r, Doubles(repeating: 0x1.27e4fb7789f5cp-22))
+  q = exponentialSeries(from: fma(q, r, Doubles(repeating: 0x1.27e4fb7789f5cp-22)), r)
+  let curve = fma(r * r, q, fma(rLow, r, rLow))
+  let tail = r + curve
+  let tailLow = (r - tail) + curve
+  let hi = tail + 1
+  return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
+}
+
+/// 1/2! + r/3! + … up to the r⁷/9! before which `q` stands.
+@inline(__always) private func exponentialSeries(from q: Doubles, _ r: Doubles) -> Doubles {
+  var q = q
   q = fma(q, r, Doubles(repeating: 0x1.71de3a556c734p-19))
   q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-16))
   q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-13))
@@ -40,11 +50,7 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-5))
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-3))
   q = fma(q, r, Doubles(repeating: 0.5))
-  let curve = fma(r * r, q, fma(rLow, r, rLow))
-  let tail = r + curve
-  let tailLow = (r - tail) + curve
-  let hi = tail + 1
-  return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
+  return q
 }
 
 /// `exponential` for f32 results: hi alone, within 2^-41.
@@ -56,15 +62,7 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
 func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
   let n = (x * log2e).rounded(.toNearestOrEven)
   let r = fma(n, Doubles(repeating: -ln2Lo), fma(n, Doubles(repeating: -ln2Hi), x))
-  var q = Doubles(repeating: 0x1.27e4fb7789f5cp-22)
-  q = fma(q, r, Doubles(repeating: 0x1.71de3a556c734p-19))
-  q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-16))
-  q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-13))
-  q = fma(q, r, Doubles(repeating: 0x1.6c16c16c16c17p-10))
-  q = fma(q, r, Doubles(repeating: 0x1.1111111111111p-7))
-  q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-5))
-  q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-3))
-  q = fma(q, r, Doubles(repeating: 0.5))
+  let q = exponentialSeries(from: Doubles(repeating: 0x1.27e4fb7789f5cp-22), r)
   return (Pair(fma(r * r, q, r) + 1, Doubles()), n)
 }
 
