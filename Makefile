@@ -141,7 +141,7 @@ docs: all
 	bindings/docs/test
 .PHONY: docs
 
-include bindings/c/package.mk
+-include bindings/c/package.mk  # not in an sdist
 
 clean:
 	rm -rf build .build

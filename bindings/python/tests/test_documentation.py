@@ -104,7 +104,7 @@ def test_readme_s_command_line(tmp_path, monkeypatch, capsys):
     """The command that it shows prints what it shows, of the arrays above it; metrics and commands are named."""
     text = (Path(__file__).parents[1] / "README.md").read_text()
     ((command, printed),) = re.findall(r"```console\n\$ python -m xent (score \S+ \S+)\n(.*?)```", text, re.S)
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[0]
     names = {}
     exec(code, names)
     monkeypatch.chdir(tmp_path)
