@@ -514,7 +514,7 @@ typedef struct xent_options {
  *   grad_logits      d loss / d logits; may be the logits' own memory and layout (in place). For reduction none the
  *                    gradient of the sum. xent_softmax: of the sum of grad_loss * lse.
  *   probs            p, 0 in a row of masks with XENT_ZERO; may be in place
- *   log_probs        log p; may be in place
+ *   log_probs        log p, -inf where p is 0, also in such a row; may be in place
  * Per row, real, whether the row counts or not
  *   lse              log of the sum of exp(z)
  *   entropy          sum of -p * log p, 0 for p = 0

@@ -183,14 +183,16 @@ def cross_entropy(x, target, options, top_k=0, gather=None):
         found["grad"] = np.where(counts[:, None], grad, 0)
         if t is not None:
             found.update(_index_outputs(s, t, counts))
+        log_probs = -s.minus_log_p
         if options.masked_row == "zero":
             found["probs"] = np.where(s.is_masked[:, None], 0, s.p)
             found["entropy"] = np.where(s.is_masked, 0, s.entropy)
+            log_probs = found["log_probs"] = np.where(s.is_masked[:, None], -np.inf, log_probs)
         if top_k:
             found["top_indices"] = s.top(top_k)
-            found["top_log_probs"] = np.take_along_axis(-s.minus_log_p, found["top_indices"], 1)
+            found["top_log_probs"] = np.take_along_axis(log_probs, found["top_indices"], 1)
         if gather is not None:
-            found["gathered"] = np.take_along_axis(-s.minus_log_p, gather.astype(int), 1)
+            found["gathered"] = np.take_along_axis(log_probs, gather.astype(int), 1)
         return found
 
 

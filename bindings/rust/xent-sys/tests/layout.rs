@@ -10,8 +10,8 @@ use xent_sys::*;
 
 const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../Include");
 
-/// Functions of the header that this crate does not declare.
-const NOT_DECLARED: &[&str] = &[];
+/// Functions that this crate does not declare: XLA's handlers, which XLA calls.
+const NOT_DECLARED: &str = "xent_xla_";
 
 /// (C expression, its value in Rust)
 macro_rules! offsets {
@@ -113,7 +113,7 @@ fn every_function_is_declared() {
         map.lines().filter_map(|l| l.trim().strip_suffix(';')).filter(|l| l.starts_with("xent_")).collect();
     assert!(names.len() > 50);
     let declared = |name: &str| sources.iter().any(|text| text.contains(&format!("pub fn {name}(")));
-    let missing: Vec<_> = names.into_iter().filter(|n| !declared(n) && !NOT_DECLARED.contains(n)).collect();
+    let missing: Vec<_> = names.into_iter().filter(|n| !declared(n) && !n.starts_with(NOT_DECLARED)).collect();
     assert!(missing.is_empty(), "not declared: {missing:?}");
 }
 
