@@ -31,11 +31,12 @@
  *   Exactness   f32 results are within 1 ulp of the exact value of the formula for the given inputs, f64 within 2,
  *               whatever the magnitude; a loss of 1e-30 is right, not 0. f16 and bf16 results are the correctly rounded
  *               value in at least 99.9 %, otherwise its neighbour. Where terms can cancel the ulp is that of a larger
- *               number: of 1 for a logsumexp nearer to 0, of the terms for log_softmax_grad and softmax_grad, for a
- *               loss reduced with weights of both signs, and for gradients of soft targets and divergences. In f64 the
- *               binary loss, the entropy, the divergences and what takes an option beyond weight and ignore_index are
- *               within 16 ulp, where they are not at the ends of the format (about 1e-280 and 1e280). The bits are the same at every
- *               CPU level, for every number of threads, in every layout, and whatever else is asked for.
+ *               number: of 1 for a logsumexp nearer to 0 and the z-loss of it, of the terms for log_softmax_grad and
+ *               softmax_grad, for a loss reduced with weights of both signs, and for gradients of soft targets and
+ *               divergences. In f64 the binary loss, the entropy, the divergences and what takes an option beyond weight
+ *               and ignore_index (focal_gamma up to 8) are within 16 ulp, where they are not at the ends of the format
+ *               (about 1e-280 and 1e280). The bits are the same at every CPU level, for every number of threads, in
+ *               every layout, and whatever else is asked for.
  *   Non-finite  -inf is a mask: a class of probability 0. A row that holds +inf, or nothing but -inf, has no softmax:
  *               its probabilities, log-probabilities and loss are NaN. A NaN makes its own row NaN, and a reduced loss.
  *   Threads     Any number of threads may call at once. The library may use threads of its own; see
