@@ -29,7 +29,9 @@ struct Layout {
 extension Call {
   /// Sets (rows, classes), not negative, of arrays that fit in the address space. `perRow`: there are arrays of one
   /// element a row or a class, which have to fit even where there are no classes.
-  @_optimize(speed) @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true) throws(Failure) {
+  @_optimize(speed) @inline(never) func shape(_ rows: Int64, _ classes: Int64, _ dtype: Int, perRow: Bool = true)
+    throws(Failure)
+  {
     try notNegative("rows", rows)
     try notNegative("classes", classes)
     let (elements, overflow) = rows.multipliedReportingOverflow(by: classes)
@@ -206,7 +208,9 @@ struct Extent {
       if bytes < 0 { below &+= bytes } else { above &+= bytes }
       return UInt(bytes.magnitude)
     }
-    width = UInt(bitPattern: Int(size)) &+ reach(classes, array.pointee.class_stride) &+ reach(inner, array.pointee.inner_stride)
+    width =
+      UInt(bitPattern: Int(size)) &+ reach(classes, array.pointee.class_stride)
+      &+ reach(inner, array.pointee.inner_stride)
     _ = reach(outer, array.pointee.outer_stride)
     let start = UInt(bitPattern: array.pointee.data)
     low = start &+ UInt(bitPattern: Int(below))

@@ -82,7 +82,9 @@ struct XLAReader {
     batches = 1
   }
 
-  func failure(_ compose: (inout Detail) -> Void) -> Failure { Failure(XENT_ERR_UNSUPPORTED, in: function.cString, compose) }
+  func failure(_ compose: (inout Detail) -> Void) -> Failure {
+    Failure(XENT_ERR_UNSUPPORTED, in: function.cString, compose)
+  }
 
   func failure(_ name: xents_xla_byte_span, _ words: StaticString) -> Failure {
     failure { text in

@@ -87,9 +87,11 @@ struct RowsKernel {
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
     let hasMatrix = problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
     let size =
-      hasTop ? 1
-      : Self.hasTiles && isShort ? (rows.isWide ? Double.width : Float.width)
-      : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
+      hasTop
+      ? 1
+      : Self.hasTiles && isShort
+        ? (rows.isWide ? Double.width : Float.width)
+        : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     forEachBatch(first, last, size: size) { start, count in
@@ -246,8 +248,12 @@ struct RowsKernel {
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
     let others = isFocal || problem.pointee.grad.isGiven
-    if wanted.target { results.pointee.target.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.targetOutcome) }
-    if wanted.largest { results.pointee.largest.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.largestOutcome) }
+    if wanted.target {
+      results.pointee.target.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.targetOutcome)
+    }
+    if wanted.largest {
+      results.pointee.largest.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.largestOutcome)
+    }
     if wanted.total {
       results.pointee.total.setTotals(isWide: rows.isWide, hasKept: false, in: &results.pointee.probTotals)
     }

@@ -104,7 +104,8 @@ func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
   let (f, steps) = aroundOne(u.hi)
   let (s, w, p) = logarithmSeries(f)
   let square = f * f * 0.5
-  return fma(steps + exponent, Doubles(repeating: 0x1.62e42fefa39efp-1), u.lo * inverse + (f - (square - s * fma(w, p, square))))
+  return fma(
+    steps + exponent, Doubles(repeating: 0x1.62e42fefa39efp-1), u.lo * inverse + (f - (square - s * fma(w, p, square))))
 }
 
 /// v / 2^k − 1 with v / 2^k in [√½, √2), and k.

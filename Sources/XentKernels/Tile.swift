@@ -47,7 +47,8 @@ struct Tile<E: Element> {
       place = E.replacing(place, with: number, where: self[c], is: largest)
     }
     // Rows of nothing but masks.
-    let empty = E.replacing(place, with: E.Lanes(repeating: .infinity), where: largest, is: E.Lanes(repeating: -.infinity))
+    let empty = E.replacing(
+      place, with: E.Lanes(repeating: .infinity), where: largest, is: E.Lanes(repeating: -.infinity))
     if E.largestLane(empty) == .infinity { return false }
     return sums(keeping: place, Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1))), in: out)
   }
@@ -349,7 +350,8 @@ extension Totals {
     let small = b.hi.replacing(with: a.hi, where: isFirst) * scale
     guard isWide else {
       hi = largeHi + small.replacing(with: 0, where: .!isNear)
-      return lo = Doubles()
+      lo = Doubles()
+      return
     }
     let largeLo = a.lo.replacing(with: b.lo, where: isFirst)
     let (sum, lost) = twoSum(largeHi, small)

@@ -1,7 +1,7 @@
 // Sums of exponentials and their merge.
 
-import Foundation
 import CXentSystem
+import Foundation
 import Testing
 
 @testable import XentKernels
