@@ -68,9 +68,6 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func widened(_ v: Lanes, _ half: Int) -> Doubles
   /// Of one half, where there is one.
   static func rounded(_ v: Halves) -> Lanes
-  /// Eight elements in f64, and back.
-  static func loadEight(_ p: UnsafePointer<Self>) -> Doubles
-  static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Self>)
   /// Sixteen elements of f32, and back: to be rounded again, to 16 bits.
   static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Self>)
   static func loadFloats(_ p: UnsafePointer<Self>) -> Floats
@@ -197,10 +194,6 @@ extension Float: Element {
   @inline(__always) static func rounded(_ v: Halves) -> Floats {
     xentk_join(xentk_floats(v.low), xentk_floats(v.high))
   }
-  @inline(__always) static func loadEight(_ p: UnsafePointer<Float>) -> Doubles { xentk_doubles(xentk_load_8floats(p)) }
-  @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Float>) {
-    xentk_store_8floats(p, xentk_floats(v))
-  }
   @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { store(v, p) }
   @inline(__always) static func loadFloats(_ p: UnsafePointer<Float>) -> Floats { load(p) }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { Pair(factor.hi / total.hi, Doubles()) }
@@ -260,10 +253,6 @@ extension Double: Element {
   @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
   @inline(__always) static func widened(_ v: Doubles, _ half: Int) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Halves) -> Doubles { v.low }
-  @inline(__always) static func loadEight(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
-  @inline(__always) static func storeEight(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) {
-    xentk_store_doubles(p, v)
-  }
   @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>) {
     store(xentk_doubles(xentk_low(v)), p)
     store(xentk_doubles(xentk_high(v)), p + step)

@@ -238,15 +238,6 @@ struct Source {
     }
   }
 
-  /// Up to a strip of elements as the options have them: where they lie, or in `room`.
-  @inline(__always) func strip(
-    _ first: Int, _ count: Int, into room: UnsafeMutablePointer<Double>
-  ) -> UnsafeRawPointer {
-    if isDirect { return elements(first, count) }
-    fetch(first, count, into: UnsafeMutableRawPointer(room))
-    return UnsafeRawPointer(room)
-  }
-
   /// Up to a strip of elements as the options have them, in f64; the rows are wide.
   @inline(__always) func read(_ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>) {
     fetch(first, count, into: UnsafeMutableRawPointer(out))

@@ -174,7 +174,7 @@ extension Rows {
       let p = elements.assumingMemoryBound(to: Float.self) + first
       forEachStep(count) { i, n in
         if n == step {
-          Double.store(Float.loadEight(p + i), x + i)
+          Double.store(xentk_doubles(xentk_load_8floats(p + i)), x + i)
         } else {
           var k = i
           while k < count {

@@ -68,7 +68,7 @@ extension Tile {
           let row = rows.position(start &+ lane)
           let out = staged + lane &* block
           if rows.isChanged {
-            rows.source(array, row).copy(first, count, to: out)
+            rows.source(array, row).fetch(first, count, into: out)
           } else {
             let p = UnsafeRawPointer(array.address(row, first))
             E.gather(p, array.dtype, stride: Int(array.class_stride), count, into: out)
@@ -168,13 +168,6 @@ extension Tile {
       lane &+= 1
     }
     return all != 0
-  }
-}
-
-extension Source {
-  /// Elements as the options have them, in the type that the rows are worked on in, to an array of it.
-  @inline(__always) func copy<E: Element>(_ first: Int, _ count: Int, to out: UnsafeMutablePointer<E>) {
-    fetch(first, count, into: UnsafeMutableRawPointer(out))
   }
 }
 
