@@ -241,6 +241,7 @@ typedef uint16_t xentk_half16lanes __attribute__((vector_size(32)));
 typedef float xentk_float8lanes __attribute__((vector_size(32)));
 typedef float xentk_float16lanes __attribute__((vector_size(64)));
 typedef double xentk_double8lanes __attribute__((vector_size(64)));
+typedef int64_t xentk_long8lanes __attribute__((vector_size(64)));
 
 /* Conversions, lane by lane. The standard library's are functions that a large caller does not inline. */
 XENTK_INLINE xentk_double8lanes xentk_doubles(xentk_float8lanes v) {
@@ -277,23 +278,29 @@ XENTK_MEMORY(floats, xentk_float16lanes)
 XENTK_MEMORY(doubles, xentk_double8lanes)
 #undef XENTK_MEMORY
 
-/* b where it is greater than a, otherwise a: one instruction, which the compiler does not find in the comparison. */
-XENTK_INLINE xentk_float16lanes xentk_larger(xentk_float16lanes a, xentk_float16lanes b) {
-#if defined(__AVX512F__)
-  typedef float v16sf __attribute__((vector_size(64)));
-  return (xentk_float16lanes)__builtin_ia32_maxps512((v16sf)b, (v16sf)a, 4);
-#elif defined(__AVX2__)
-  typedef float v8sf __attribute__((vector_size(32)));
-  v8sf low = __builtin_ia32_maxps256(__builtin_shufflevector(b, b, 0, 1, 2, 3, 4, 5, 6, 7),
-                                     __builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7));
-  v8sf high = __builtin_ia32_maxps256(__builtin_shufflevector(b, b, 8, 9, 10, 11, 12, 13, 14, 15),
-                                      __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
-  return (xentk_float16lanes)__builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-#else
-  xentk_int16lanes is_greater = (xentk_int16lanes)(b > a);
-  return (xentk_float16lanes)(((xentk_int16lanes)b & is_greater) | ((xentk_int16lanes)a & ~is_greater));
-#endif
-}
+/* a in the lanes that are all ones, b in those that are 0; whether any is not 0. */
+#define XENTK_CHOICE(suffix, vector, bits)                                                               \
+  XENTK_INLINE vector xentk_chosen##suffix(bits mask, vector a, vector b) {                              \
+    return (vector)(((bits)a & mask) | ((bits)b & ~mask));                                               \
+  }                                                                                                      \
+  XENTK_INLINE int xentk_any##suffix(bits mask) { return __builtin_reduce_or(mask) != 0; }
+XENTK_CHOICE(, xentk_float16lanes, xentk_int16lanes)
+XENTK_CHOICE(_doubles, xentk_double8lanes, xentk_long8lanes)
+#undef XENTK_CHOICE
+
+/* b where it is greater (less) than a, otherwise a: one instruction, which the compiler does not find in Swift's lanes. */
+#define XENTK_EXTREMES(suffix, vector, bits)                                           \
+  XENTK_INLINE vector xentk_larger##suffix(vector a, vector b) {                       \
+    bits is_greater = (bits)(b > a);                                                   \
+    return (vector)(((bits)b & is_greater) | ((bits)a & ~is_greater));                 \
+  }                                                                                    \
+  XENTK_INLINE vector xentk_smaller##suffix(vector a, vector b) {                      \
+    bits is_less = (bits)(b < a);                                                      \
+    return (vector)(((bits)b & is_less) | ((bits)a & ~is_less));                       \
+  }
+XENTK_EXTREMES(, xentk_float16lanes, xentk_int16lanes)
+XENTK_EXTREMES(_doubles, xentk_double8lanes, xentk_long8lanes)
+#undef XENTK_EXTREMES
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */
 XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }

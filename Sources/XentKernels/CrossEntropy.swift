@@ -96,12 +96,8 @@ struct RowsKernel {
     var losses = LaneSum()
     forEachBatch(first, last, size: size) { start, count in
       let isTiled = read(start, count, results)
+      conclude(count, results)
       var done = 0
-      while done < count {
-        conclude(min(step, count &- done), results + done / step)
-        done &+= step
-      }
-      done = 0
       while done < count {
         let lane = (start &+ done &- first) & (step &- 1)
         finish(start &+ done, min(step, count &- done), results + done / step, &losses, lane: lane, loss)
@@ -135,6 +131,7 @@ struct RowsKernel {
     needed.low = readTargets(start, min(count, step), results)
     if count > step { needed.high = readTargets(start &+ step, count &- step, results + 1) }
     if Self.hasTiles && isShort && count >= Self.fewest {
+      if count <= step { (results + 1).pointee.targets = SIMD8(repeating: -1) }  // a tile has lanes for them
       let isDone =
         rows.isWide
         ? readTile(Tile<Double>(rows), start, needed, results)
@@ -185,15 +182,16 @@ struct RowsKernel {
     let high = E.halves == 2 ? results + 1 : results
     if wanted.total {
       let none = SIMD8<Int64>(repeating: -1)
-      guard tile.states(keeping: Both(none, none), in: Both(&low.pointee.total, &high.pointee.total)) else {
-        return false
-      }
+      let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.total, &high.pointee.total)
+      guard tile.states(keeping: Both(none, none), in: states) else { return false }
     }
     if wanted.target {
       let targets = Both(low.pointee.targets, high.pointee.targets)
-      guard tile.states(keeping: targets, in: Both(&low.pointee.target, &high.pointee.target)) else { return false }
+      let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.target, &high.pointee.target)
+      guard tile.states(keeping: targets, in: states) else { return false }
     }
-    return !wanted.largest || tile.statesOfLargest(in: Both(&low.pointee.largest, &high.pointee.largest))
+    if !wanted.largest { return true }
+    return tile.statesOfLargest(in: Both(&low.pointee.largest, &high.pointee.largest))
   }
 
   @inline(never) func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
@@ -248,25 +246,34 @@ struct RowsKernel {
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
     let others = isFocal || problem.pointee.grad.isGiven
-    if wanted.target {
-      results.pointee.target.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.targetOutcome)
-    }
-    if wanted.largest {
-      results.pointee.largest.conclude(count, isWide: rows.isWide, others: others, in: &results.pointee.largestOutcome)
-    }
-    if wanted.total {
-      results.pointee.total.setTotals(isWide: rows.isWide, hasKept: false, in: &results.pointee.probTotals)
-    }
-    if isPlainGrad && problem.pointee.grad.isGiven {
+    let hasTotals = isPlainGrad && problem.pointee.grad.isGiven
+    let high = count > step ? results + 1 : results
+    if rows.isWide {
+      if wanted.target { results.pointee.target.conclude(count, others: others, in: &results.pointee.targetOutcome) }
+      if wanted.largest { results.pointee.largest.conclude(count, others: others, in: &results.pointee.largestOutcome) }
+      if wanted.target && hasTotals { results.pointee.target.setWholeTotals(in: &results.pointee.gradTotals) }
+    } else {
       if wanted.target {
-        results.pointee.target.setTotals(isWide: rows.isWide, hasKept: true, in: &results.pointee.gradTotals)
-      } else {
-        results.pointee.gradTotals = results.pointee.probTotals
+        let totals: Both<UnsafeMutablePointer<Totals>> = Both(&results.pointee.gradTotals, &high.pointee.gradTotals)
+        Batch.concludeNarrow(
+          Both(&results.pointee.target, &high.pointee.target), count, others: others,
+          in: Both(&results.pointee.targetOutcome, &high.pointee.targetOutcome), totals: hasTotals ? totals : nil)
+      }
+      if wanted.largest {
+        Batch.concludeNarrow(
+          Both(&results.pointee.largest, &high.pointee.largest), count, others: others,
+          in: Both(&results.pointee.largestOutcome, &high.pointee.largestOutcome), totals: nil)
       }
     }
-    if isFocal && wanted.target {
-      results.pointee.focal = results.pointee.targetOutcome.focal(
-        gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)
+    var group = results
+    while group <= high {
+      if wanted.total { group.pointee.total.setTotals(in: &group.pointee.probTotals) }
+      if hasTotals && !wanted.target { group.pointee.gradTotals = group.pointee.probTotals }
+      if isFocal && wanted.target {
+        group.pointee.focal = group.pointee.targetOutcome.focal(
+          gamma: problem.pointee.focal_gamma, epsilon: problem.pointee.poly_epsilon)
+      }
+      group += 1
     }
   }
 }

@@ -199,8 +199,8 @@ private struct DivergenceRow {
     }
     var studentOutcome = Outcome.nothing
     var teacherOutcome = Outcome.nothing
-    students.conclude(count, isWide: true, others: false, in: &studentOutcome)
-    teachers.conclude(count, isWide: true, others: false, in: &teacherOutcome)
+    students.conclude(count, others: false, in: &studentOutcome)
+    teachers.conclude(count, others: false, in: &teacherOutcome)
     lane = 0
     while lane < count {
       let row = rows.position(start &+ lane)

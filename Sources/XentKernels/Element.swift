@@ -55,6 +55,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func multiplyAdd(_ a: Lanes, _ b: Lanes, _ c: Lanes) -> Lanes
   /// Adds (sum − preload) + rest, an eighth of the lanes' places at a time, to high + low: `half` 0 or 1.
   static func flush(_ sum: Lanes, _ rest: Lanes, _ half: Int, to high: inout Doubles, _ low: inout Doubles)
+  /// Up to so many elements' sums leave the lanes as they are, in one step: see NUMERICS.md.
+  static var folded: Int { get }
+  /// The lanes' (sum − preload) + rest in one.
+  static func folded(_ sum: Lanes, _ rest: Lanes) -> Double
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
   /// rounded again, to 16 bits.
   static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) -> Lanes
@@ -78,27 +82,15 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   init(rounding value: Double)
 }
 
-/// What there is of the first eight and of the last eight of 16; of eight there is nothing in `high`.
-struct Both<Value> {
-  var low, high: Value
-
-  @inline(__always) init(_ low: Value, _ high: Value) {
-    self.low = low
-    self.high = high
-  }
-}
-
-/// Lanes in f64.
-typealias Halves = Both<Doubles>
-
-extension Both where Value == Doubles {
-  @inline(__always) init(repeating value: Double) {
-    low = Doubles(repeating: value)
-    high = low
-  }
-}
-
 extension Element {
+  /// A term added to sum + rest: what the sum cannot hold (Fast2Sum) goes to the rest, with the term's minor part.
+  @inline(__always) static func sum(_ sum: Lanes, _ rest: Lanes, _ term: Term<Self>) -> (sum: Lanes, rest: Lanes) {
+    let major = term.scale * term.major
+    let next = sum + major
+    let lost = major - (next - sum)
+    return (next, rest + multiplyAdd(term.scale, term.minor, lost))
+  }
+
   /// Elements that go through the registers together.
   @inline(__always) static var width: Int { halves &* 8 }
   /// Elements summed in registers before the lanes go to f64. Part of the result.
@@ -179,6 +171,19 @@ extension Float: Element {
   ) {
     high += (widened(sum, half) - 0x1p124) + widened(rest, half)  // 2^-48 at most in a chunk: low is not needed
   }
+  /// Of four steps: their majors' sum is below 2^125, in f32 without a loss, and the rests are added to no more often than
+  /// in a whole strip.
+  static var folded: Int { 64 }
+  @inline(__always) static func folded(_ sum: Floats, _ rest: Floats) -> Double {
+    Double(added(sum - Floats(repeating: preload))) + Double(added(rest))
+  }
+  /// By halves onto halves.
+  @inline(__always) private static func added(_ v: Floats) -> Float {
+    let eight = xentk_low(v) + xentk_high(v)
+    let four = eight.lowHalf + eight.highHalf
+    let two = four.lowHalf + four.highHalf
+    return two.x + two.y
+  }
   @inline(__always) static func difference(
     _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
   ) -> Floats {
@@ -225,7 +230,7 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
-  @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
+  @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
   @inline(__always) static func replacing(
     _ v: Doubles, with value: Doubles, where x: Doubles, is y: Doubles
   ) -> Doubles { v.replacing(with: value, where: x .== y) }
@@ -241,6 +246,8 @@ extension Double: Element {
     high = total
     low += lost + rest
   }
+  static var folded: Int { 0 }
+  @inline(__always) static func folded(_ sum: Doubles, _ rest: Doubles) -> Double { .nan }
   @inline(__always) static func difference(
     _ x: Doubles, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
   ) -> Doubles {

@@ -31,17 +31,7 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   var q = Doubles(repeating: 0x1.6124613a86d09p-33)
   q = fma(q, r, Doubles(repeating: 0x1.1eed8eff8d898p-29))
   q = fma(q, r, Doubles(repeating: 0x1.ae64567f544e4p-26))
-  q = exponentialSeries(from: fma(q, r, Doubles(repeating: 0x1.27e4fb7789f5cp-22)), r)
-  let curve = fma(r * r, q, fma(rLow, r, rLow))
-  let tail = r + curve
-  let tailLow = (r - tail) + curve
-  let hi = tail + 1
-  return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
-}
-
-/// 1/2! + r/3! + … up to the r⁷/9! before which `q` stands.
-@inline(__always) private func exponentialSeries(from q: Doubles, _ r: Doubles) -> Doubles {
-  var q = q
+  q = fma(q, r, Doubles(repeating: 0x1.27e4fb7789f5cp-22))
   q = fma(q, r, Doubles(repeating: 0x1.71de3a556c734p-19))
   q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-16))
   q = fma(q, r, Doubles(repeating: 0x1.a01a01a01a01ap-13))
@@ -50,20 +40,31 @@ func exponential(_ x: Doubles, _ xLow: Doubles, magic: Doubles) -> Exponential {
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-5))
   q = fma(q, r, Doubles(repeating: 0x1.5555555555555p-3))
   q = fma(q, r, Doubles(repeating: 0.5))
-  return q
+  let curve = fma(r * r, q, fma(rLow, r, rLow))
+  let tail = r + curve
+  let tailLow = (r - tail) + curve
+  let hi = tail + 1
+  return Exponential(value: Pair(hi, (tail - (hi - 1)) + tailLow), biased: biased)
 }
 
-/// `exponential` for f32 results: hi alone, within 2^-41.
+/// `exponential` for f32 results: hi alone, within 2^-45 (minimax), of sixteen. The polynomial is summed in pairs and pairs of
+/// pairs (Estrin): what counts where this is used is how long its chain is.
 #if XENT_FMA
   @inline(__always)
 #else
   @inline(never)
 #endif
-func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
-  let n = (x * log2e).rounded(.toNearestOrEven)
-  let r = fma(n, Doubles(repeating: -ln2Lo), fma(n, Doubles(repeating: -ln2Hi), x))
-  let q = exponentialSeries(from: Doubles(repeating: 0x1.27e4fb7789f5cp-22), r)
-  return (Pair(fma(r * r, q, r) + 1, Doubles()), n)
+func exponentialOfNarrow(_ x: Halves) -> (value: Halves, exponent: Halves) {
+  let magic = Halves(repeating: 0x1.8p52)
+  let n = fma(x, Halves(repeating: log2e), magic) - magic
+  let r = fma(n, Halves(repeating: -ln2Lo), fma(n, Halves(repeating: -ln2Hi), x))
+  @inline(__always) func pair(_ even: Double, _ odd: Double) -> Halves { fma(Halves(repeating: odd), r, Halves(repeating: even)) }
+  let square = r * r
+  let low = fma(
+    pair(0x1.55555581a1ff8p-5, 0x1.1111112f9b639p-7), square, pair(0x1.ffffffffee97dp-2, 0x1.555555554c989p-3))
+  let high = fma(
+    pair(0x1.a1748ff418b52p-16, 0x1.7307bdb5c50a0p-19), square, pair(0x1.6c1635be43685p-10, 0x1.a0196e4b73609p-13))
+  return (fma(square, fma(square * square, high, low), r) + 1, n)
 }
 
 /// exp(x + xLow) as a pair and a whole exponent, |x| ≤ 2^16.5, xLow up to an ulp of x: 2^-44 where x is −700. So it is a
@@ -85,9 +86,18 @@ func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
 /// u = 2^k·m with m in [√½, √2), f = m − 1, s = f / (2 + f): log m = f − (f²/2 − s·(f²/2 + R(s²))), R as in fdlibm's
 /// e_log.c (Sun Microsystems 1993, error 2^-58.45); f²/2 and the outer difference are carried with what they lose.
 @inline(__always) func logarithm(_ u: Pair, exponent: Doubles, offset: Pair) -> Pair {
-  let (f, steps) = aroundOne(u.hi)
+  let (m, steps) = aroundOne(u.hi)
+  let f = m - 1
   let k = steps + exponent
-  let (s, w, p) = logarithmSeries(f)
+  let s = f / (f + 2)
+  let w = s * s
+  var p = Doubles(repeating: 1.479819860511658591e-01)
+  p = fma(p, w, Doubles(repeating: 1.531383769920937332e-01))
+  p = fma(p, w, Doubles(repeating: 1.818357216161805012e-01))
+  p = fma(p, w, Doubles(repeating: 2.222219843214978396e-01))
+  p = fma(p, w, Doubles(repeating: 2.857142874366239149e-01))
+  p = fma(p, w, Doubles(repeating: 3.999999999940941908e-01))
+  p = fma(p, w, Doubles(repeating: 6.666666666666735130e-01))
   let half = f * 0.5
   let square = half * f
   let squareLow = fma(half, f, -square)
@@ -99,34 +109,29 @@ func exponentialOfNarrow(_ x: Doubles) -> (value: Pair, exponent: Doubles) {
   return Pair(normalizing: sum, sumLow + (highLow + (fma(k, Doubles(repeating: ln2Lo), headLow) + offset.lo)))
 }
 
-/// `logarithm` for f32 results: the same with f64's own roundings, relative error 2^-50. `inverse` is 1 / u.hi.
-@inline(__always) func logarithmOfNarrow(_ u: Pair, inverse: Doubles, exponent: Doubles) -> Doubles {
-  let (f, steps) = aroundOne(u.hi)
-  let (s, w, p) = logarithmSeries(f)
-  let square = f * f * 0.5
-  return fma(
-    steps + exponent, Doubles(repeating: 0x1.62e42fefa39efp-1), u.lo * inverse + (f - (square - s * fma(w, p, square))))
-}
-
-/// v / 2^k − 1 with v / 2^k in [√½, √2), and k.
-@inline(__always) private func aroundOne(_ v: Doubles) -> (f: Doubles, k: Doubles) {
-  let bits = unsafeBitCast(v, to: SIMD8<Int64>.self)
-  let steps = (bits &- 0x3FE6_A09E_667F_3BCD) &>> 52
-  let m = unsafeBitCast(bits &- (steps &<< 52), to: Doubles.self)
-  // A small integer to f64: no level below v4 has the instruction.
-  return (m - 1, unsafeBitCast(steps &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52)
-}
-
-/// s = f / (2 + f), w = s² and R(w) / w.
-@inline(__always) private func logarithmSeries(_ f: Doubles) -> (s: Doubles, w: Doubles, p: Doubles) {
+/// log((1 + z)·2^exponent) for f32 results, of sixteen: `sum` is 1 + z, rounded, or any positive number where z is not below
+/// 0.4. The same with f64's own roundings, relative error 2^-44 (minimax), and z itself for f where that is what it is.
+@inline(__always) func logarithmOfNarrow(_ sum: Halves, _ z: Halves, exponent: Halves) -> Halves {
+  let (lowM, lowK) = aroundOne(sum.low)
+  let (highM, highK) = aroundOne(sum.high)
+  let k = Halves(lowK, highK) + exponent
+  let f = chosen(z .< 0.4, z, else: Halves(lowM, highM) - 1)
   let s = f / (f + 2)
   let w = s * s
-  var p = Doubles(repeating: 1.479819860511658591e-01)
-  p = fma(p, w, Doubles(repeating: 1.531383769920937332e-01))
-  p = fma(p, w, Doubles(repeating: 1.818357216161805012e-01))
-  p = fma(p, w, Doubles(repeating: 2.222219843214978396e-01))
-  p = fma(p, w, Doubles(repeating: 2.857142874366239149e-01))
-  p = fma(p, w, Doubles(repeating: 3.999999999940941908e-01))
-  p = fma(p, w, Doubles(repeating: 6.666666666666735130e-01))
-  return (s, w, p)
+  let wSquare = w * w
+  @inline(__always) func pair(_ even: Double, _ odd: Double) -> Halves { fma(Halves(repeating: odd), w, Halves(repeating: even)) }
+  let high = fma(
+    wSquare, Halves(repeating: 0x1.911592430f537p-3), pair(0x1.249411f0122a7p-2, 0x1.c62b143b437c0p-3))
+  let p = fma(wSquare, high, pair(0x1.555555561e46cp-1, 0x1.999996a943f88p-2))
+  let square = f * f * 0.5
+  return fma(k, Halves(repeating: 0x1.62e42fefa39efp-1), fma(s, fma(w, p, square), f - square))
+}
+
+/// v / 2^k in [√½, √2), and k.
+@inline(__always) private func aroundOne(_ v: Doubles) -> (m: Doubles, k: Doubles) {
+  let bits = unsafeBitCast(v, to: SIMD8<Int64>.self)
+  let steps = (bits &- 0x3FE6_A09E_667F_3BCD) &>> 52
+  // A small integer to f64: no level below v4 has the instruction.
+  let k = unsafeBitCast(steps &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52
+  return (unsafeBitCast(bits &- (steps &<< 52), to: Doubles.self), k)
 }

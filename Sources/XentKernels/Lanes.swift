@@ -45,6 +45,19 @@ typealias Doubles = SIMD8<Double>
   return two[0] < two[1] ? two[1] : two[0]
 }
 
+// Choices by a mask. The standard library's `replacing` takes a mask of eight or sixteen to pieces and each lane's by itself where the
+// compiler does not see through it.
+
+typealias Mask = SIMDMask<SIMD8<Int64>>
+
+@inline(__always) func chosen(_ mask: Mask, _ a: Doubles, else b: Doubles) -> Doubles {
+  xentk_chosen_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self), a, b)
+}
+
+@inline(__always) func isAny(_ mask: Mask) -> Bool {
+  xentk_any_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self)) != 0
+}
+
 /// a + b as sum + lost, exactly (Knuth).
 @inline(__always) func twoSum<V: SIMD>(_ a: V, _ b: V) -> (sum: V, lost: V) where V.Scalar == Double {
   let sum = a + b
@@ -71,10 +84,7 @@ typealias Doubles = SIMD8<Double>
 
 /// `v` held to [low, high]; a NaN becomes `low`.
 @inline(__always) func clamped(_ v: Doubles, _ low: Double, _ high: Double) -> Doubles {
-  let lows = Doubles(repeating: low)
-  let highs = Doubles(repeating: high)
-  let atLeast = lows.replacing(with: v, where: lows .< v)
-  return highs.replacing(with: atLeast, where: atLeast .< highs)
+  xentk_smaller_doubles(Doubles(repeating: high), xentk_larger_doubles(Doubles(repeating: low), v))
 }
 
 /// A number as hi + lo, lane by lane, |lo| at most half a unit in the last place of hi.
@@ -109,4 +119,54 @@ struct Pair {
     let rest = fma(-first, b.hi, a.hi) + fma(-first, b.lo, a.lo)
     return Pair(normalizing: first, rest / b.hi)
   }
+}
+
+/// What there is of the first eight and of the last eight of 16; of eight there is nothing in `high`.
+struct Both<Value> {
+  var low, high: Value
+
+  @inline(__always) init(_ low: Value, _ high: Value) {
+    self.low = low
+    self.high = high
+  }
+}
+
+/// Sixteen lanes in f64. What is a chain of operations is done for all of them together: eight alone leave the processor
+/// waiting for each.
+typealias Halves = Both<Doubles>
+
+extension Both where Value == Doubles {
+  @inline(__always) init(repeating value: Double) {
+    low = Doubles(repeating: value)
+    high = low
+  }
+
+  @inline(__always) static func + (a: Halves, b: Halves) -> Halves { Halves(a.low + b.low, a.high + b.high) }
+  @inline(__always) static func - (a: Halves, b: Halves) -> Halves { Halves(a.low - b.low, a.high - b.high) }
+  @inline(__always) static func * (a: Halves, b: Halves) -> Halves { Halves(a.low * b.low, a.high * b.high) }
+  @inline(__always) static func / (a: Halves, b: Halves) -> Halves { Halves(a.low / b.low, a.high / b.high) }
+  @inline(__always) static func + (a: Halves, b: Double) -> Halves { a + Halves(repeating: b) }
+  @inline(__always) static func - (a: Halves, b: Double) -> Halves { a - Halves(repeating: b) }
+  @inline(__always) static func * (a: Halves, b: Double) -> Halves { a * Halves(repeating: b) }
+  @inline(__always) static prefix func - (a: Halves) -> Halves { Halves(repeating: 0) - a }
+  @inline(__always) static func .> (a: Halves, b: Double) -> Both<Mask> { Both<Mask>(a.low .> b, a.high .> b) }
+  @inline(__always) static func .< (a: Halves, b: Double) -> Both<Mask> { Both<Mask>(a.low .< b, a.high .< b) }
+  @inline(__always) static func .<= (a: Halves, b: Double) -> Both<Mask> { Both<Mask>(a.low .<= b, a.high .<= b) }
+  @inline(__always) static func .== (a: Halves, b: Double) -> Both<Mask> { Both<Mask>(a.low .== b, a.high .== b) }
+}
+
+@inline(__always) func fma(_ a: Halves, _ b: Halves, _ c: Halves) -> Halves {
+  Halves(fma(a.low, b.low, c.low), fma(a.high, b.high, c.high))
+}
+
+@inline(__always) func chosen(_ mask: Both<Mask>, _ a: Halves, else b: Halves) -> Halves {
+  Halves(chosen(mask.low, a.low, else: b.low), chosen(mask.high, a.high, else: b.high))
+}
+
+@inline(__always) func powerOfTwo(_ exponent: Halves) -> Halves {
+  Halves(powerOfTwo(exponent.low), powerOfTwo(exponent.high))
+}
+
+@inline(__always) func clamped(_ v: Halves, _ low: Double, _ high: Double) -> Halves {
+  Halves(clamped(v.low, low, high), clamped(v.high, low, high))
 }

@@ -46,6 +46,13 @@ struct Outcome {
     Outcome(loss: Pair(Doubles(), Doubles()), others: Pair(Doubles(), Doubles()), exponent: Doubles())
   }
 
+  @inline(__always) mutating func set(loss: Doubles) {
+    self.loss = Pair(loss, Doubles())
+    exponent = Doubles()
+  }
+
+  @inline(__always) mutating func set(others: Doubles) { self.others = Pair(others, Doubles()) }
+
   /// −log p(kept) as one number.
   @inline(__always) func wholeLoss(_ lane: Int) -> (hi: Double, lo: Double) {
     let exponent = exponent[lane]
@@ -61,7 +68,7 @@ struct Outcome {
   /// log p(kept) of all eight, as `logProb`.
   @inline(__always) var logProbs: Doubles {
     var value = 0 - (loss.hi + loss.lo)
-    if largestOf(exponent.replacing(with: -exponent, where: exponent .< 0)) > 0 {
+    if isAny(exponent .!= 0) {
       var lane = 0
       while lane < step {
         value[lane] = logProb(lane)
@@ -87,7 +94,7 @@ struct Outcome {
     let product = factor.hi * others.hi
     let rest = fma(factor.hi, others.hi, -product) + (factor.hi * others.lo + factor.lo * others.hi)
     var value = product.replacing(with: product + rest, where: product - product .== 0)
-    if largestOf(-exponent) > 0 {
+    if isAny(exponent .< 0) {
       var lane = 0
       while lane < step {
         if exponent[lane] < 0 { value[lane] = scaled(value[lane], exponent[lane]) }
@@ -109,17 +116,13 @@ struct Outcome {
 
 extension Batch {
   /// Of the first `count` rows; what the other lanes hold is nothing to look at. `others`: where 1 − p(kept) is wanted,
-  /// otherwise it is left as it is. `isWide`: with all that f64 results need; for f32 2^-40 is enough, and the low parts
-  /// are 0.
-  @inline(never) func conclude(
-    _ count: Int, isWide: Bool, others: Bool, in outcome: UnsafeMutablePointer<Outcome>
-  ) {
+  /// otherwise it is left as it is.
+  @inline(never) func conclude(_ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>) {
     let zero = Doubles()
-    let (gap, gapLow) = twoSum(anchor, -kept)  // of f32 without a low part where it matters
-    let x = clamped(gap, -0x1p16, 0x1p16)
-    let e = isWide ? exponential(x, gapLow) : exponentialOfNarrow(x)
+    let (gap, gapLow) = twoSum(anchor, -kept)
+    let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)
     let rest = Pair(hi, lo)
-    let z = isWide ? rest * e.value : Pair(hi * e.value.hi, zero)
+    let z = rest * e.value
     let zExponent = exponent + e.exponent
     let scale = powerOfTwo(clamped(zExponent, -960, 60))
     let small = Pair(z.hi * scale, z.lo * scale)
@@ -129,44 +132,40 @@ extension Batch {
     // log(1 + z); beyond 2^60 log(z), and where exp(gap) would leave the format gap + log(rest).
     let large = zExponent .> 60
     let steep = gap .> 0x1p16
-    var u = sum
-    var k = zero
-    u.hi.replace(with: z.hi, where: large)
-    u.lo.replace(with: z.lo, where: large)
-    k.replace(with: zExponent, where: large)
-    u.hi.replace(with: rest.hi, where: steep)
-    u.lo.replace(with: rest.lo, where: steep)
-    k.replace(with: exponent, where: steep)
-    let offset = Pair(zero.replacing(with: gap, where: steep), zero.replacing(with: gapLow, where: steep))
+    let u = Pair(
+      chosen(steep, rest.hi, else: chosen(large, z.hi, else: sum.hi)),
+      chosen(steep, rest.lo, else: chosen(large, z.lo, else: sum.lo)))
+    let k = chosen(steep, exponent, else: chosen(large, zExponent, else: zero))
+    let offset = Pair(chosen(steep, gap, else: zero), chosen(steep, gapLow, else: zero))
     outcome.pointee.exponent = zero
-    if isWide {
-      outcome.pointee.loss = logarithm(u, exponent: k, offset: offset)
-      if others { outcome.pointee.others = small / sum }
-    } else {
-      let inverse = 1 / u.hi
-      outcome.pointee.loss = Pair(logarithmOfNarrow(u, inverse: inverse, exponent: k) + offset.hi, zero)
-      if others { outcome.pointee.others = Pair(small.hi * inverse, zero) }
-    }
+    outcome.pointee.loss = logarithm(u, exponent: k, offset: offset)
     if others {
-      outcome.pointee.others.hi.replace(with: 1, where: large)
-      outcome.pointee.others.lo.replace(with: 0, where: large)
+      let share = small / sum
+      outcome.pointee.others = Pair(chosen(large, Doubles(repeating: 1), else: share.hi), chosen(large, zero, else: share.lo))
     }
+    concludeEdges(isOrdinary(gap, zExponent), count, gap, z.hi, zExponent, in: outcome)
+  }
 
-    let ordinary = (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
-    let odd = zero.replacing(with: 1, where: .!ordinary)
-    if largestOf(odd) > 0 {
-      var lane = 0
-      while lane < count {
-        if odd[lane] > 0 {
-          let (loss, others, exponent) = edge(lane, gap: gap[lane], z: z.hi[lane], exponent: zExponent[lane])
-          outcome.pointee.loss.hi[lane] = loss
-          outcome.pointee.loss.lo[lane] = 0
-          outcome.pointee.others.hi[lane] = others
-          outcome.pointee.others.lo[lane] = 0
-          outcome.pointee.exponent[lane] = exponent
-        }
-        lane &+= 1
+  @inline(__always) fileprivate func isOrdinary(_ gap: Doubles, _ zExponent: Doubles) -> Mask {
+    (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
+  }
+
+  @inline(__always) fileprivate func concludeEdges(
+    _ isOrdinary: Mask, _ count: Int, _ gap: Doubles, _ z: Doubles, _ zExponent: Doubles,
+    in outcome: UnsafeMutablePointer<Outcome>
+  ) {
+    guard isAny(.!isOrdinary) else { return }
+    var lane = 0
+    while lane < count {
+      if !isOrdinary[lane] {
+        let (loss, others, exponent) = edge(lane, gap: gap[lane], z: z[lane], exponent: zExponent[lane])
+        outcome.pointee.loss.hi[lane] = loss
+        outcome.pointee.loss.lo[lane] = 0
+        outcome.pointee.others.hi[lane] = others
+        outcome.pointee.others.lo[lane] = 0
+        outcome.pointee.exponent[lane] = exponent
       }
+      lane &+= 1
     }
   }
 
@@ -183,11 +182,61 @@ extension Batch {
     return (z, z, exponent)
   }
 
+  /// `conclude` for f32 results, of two batches together (or twice of one): 2^-40 is enough, and the low parts are 0. The
+  /// sums of the whole rows, where they are wanted, come with it.
+  @inline(never) static func concludeNarrow(
+    _ batches: Both<UnsafeMutablePointer<Batch>>, _ count: Int, others: Bool, in outcomes: Both<UnsafeMutablePointer<Outcome>>,
+    totals: Both<UnsafeMutablePointer<Totals>>?
+  ) {
+    let low = batches.low
+    let high = batches.high
+    let zero = Halves(repeating: 0)
+    let rest = Halves(low.pointee.hi, high.pointee.hi)
+    let exponent = Halves(low.pointee.exponent, high.pointee.exponent)
+    // Exact, as both are f32, where it matters.
+    let gap = Halves(low.pointee.anchor - low.pointee.kept, high.pointee.anchor - high.pointee.kept)
+    let e = exponentialOfNarrow(clamped(-gap, -0x1p16, 0x1p16))
+    let z = rest / e.value
+    let zExponent = exponent - e.exponent
+    let small = z * powerOfTwo(clamped(zExponent, -960, 60))
+    let sum = small + 1
+    let large = zExponent .> 60
+    let steep = gap .> 0x1p16
+    let u = chosen(steep, rest, else: chosen(large, z, else: sum))
+    let k = chosen(steep, exponent, else: chosen(large, zExponent, else: zero))
+    let loss = logarithmOfNarrow(u, small, exponent: k) + chosen(steep, gap, else: zero)
+    outcomes.low.pointee.set(loss: loss.low)
+    outcomes.high.pointee.set(loss: loss.high)
+    if others {
+      let share = chosen(large, Halves(repeating: 1), else: small / sum)
+      outcomes.low.pointee.set(others: share.low)
+      outcomes.high.pointee.set(others: share.high)
+    }
+    if let totals {
+      let isSmaller = zExponent .> 0
+      let scale = powerOfTwo(clamped(chosen(isSmaller, -zExponent, else: zExponent), -1000, 0))
+      let sum = chosen(isSmaller, rest, else: e.value) + chosen(isSmaller, e.value, else: rest) * scale
+      let exponent = chosen(isSmaller, exponent, else: e.exponent)
+      totals.low.pointee = Totals(hi: low.pointee.held(sum.low), exponent: exponent.low)
+      totals.high.pointee = Totals(hi: high.pointee.held(sum.high), exponent: exponent.high)
+    }
+    let (gapLow, gapHigh) = (gap.low, gap.high)
+    let (exponentLow, exponentHigh) = (zExponent.low, zExponent.high)
+    low.pointee.concludeEdges(
+      low.pointee.isOrdinary(gapLow, exponentLow), min(count, step), gapLow, z.low, exponentLow,
+      in: outcomes.low)
+    if count > step {
+      high.pointee.concludeEdges(
+        high.pointee.isOrdinary(gapHigh, exponentHigh), count &- step, gapHigh, z.high, exponentHigh,
+        in: outcomes.high)
+    }
+  }
+
   /// log Σ exp over each whole row, rounded; nil unless all of them are ordinary.
   @inline(__always) func logSumExps(_ outcome: UnsafePointer<Outcome>) -> Doubles? {
     let (sum, lost) = twoSum(kept, outcome.pointee.loss.hi)
-    let odd = Doubles(repeating: 1).replacing(with: 0, where: (sum - sum .== 0) .& (outcome.pointee.exponent .== 0))
-    return largestOf(odd) > 0 ? nil : sum + (lost + outcome.pointee.loss.lo)
+    let isFine = (sum - sum .== 0) .& (outcome.pointee.exponent .== 0)
+    return isAny(.!isFine) ? nil : sum + (lost + outcome.pointee.loss.lo)
   }
 
   /// log Σ exp over the whole row: kept − log p(kept), as hi + lo.

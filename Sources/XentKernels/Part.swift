@@ -184,6 +184,7 @@ struct Part<E: Element> {
     let lowest = E.Lanes(repeating: window.lowest)
     var high = Halves(repeating: 0)
     var low = Halves(repeating: 0)
+    let isShort = count <= E.folded
     forEachRun(less: anchor) { x, _, count in
       var i = 0
       while i < count {
@@ -192,19 +193,18 @@ struct Part<E: Element> {
         var rest = E.Lanes(repeating: 0)
         while i < end {
           xentk_prefetch(x + (i &+ chunk))
-          let term = E.term(E.larger(E.load(x + i), lowest), magic)  // a NaN stays
-          // Fast2Sum: what the sum cannot hold goes to the rest, with the terms' minor parts.
-          let major = term.scale * term.major
-          let next = sum + major
-          let lost = major - (next - sum)
-          rest += E.multiplyAdd(term.scale, term.minor, lost)
-          sum = next
+          (sum, rest) = E.sum(sum, rest, E.term(E.larger(E.load(x + i), lowest), magic))  // a NaN stays
           i &+= E.width
+        }
+        if isShort {
+          high.low[0] = E.folded(sum, rest)
+          return
         }
         E.flush(sum, rest, 0, to: &high.low, &low.low)
         if E.halves == 2 { E.flush(sum, rest, 1, to: &high.high, &low.high) }
       }
     }
+    if isShort { return (high.low[0], 0) }
     return E.hasLow ? reduced(high.low, low.low) : (reduced(high), 0)
   }
 

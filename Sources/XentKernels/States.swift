@@ -151,21 +151,22 @@ struct Tree<State> {
 }
 
 extension Rows {
-  /// Calls `body` with up to 64 elements of a chunk at a time, in f64 and filled up to whole steps with −inf.
+  /// Calls `body` with up to 64 elements of a chunk at a time, in f64 and filled up to whole multiples of `size` with −inf.
   @inline(__always) func forEachStrip(
-    of elements: UnsafeRawPointer, _ first: Int, _ count: Int,
+    of elements: UnsafeRawPointer, _ first: Int, _ count: Int, filledTo size: Int = step,
     _ body: (_ x: UnsafePointer<Double>, _ first: Int, _ count: Int) -> Void
   ) {
     var done = 0
     while done < count {
       let n = min(strip, count &- done)
-      body(widened(elements, done, n), first &+ done, n)
+      body(widened(elements, done, n, filledTo: size), first &+ done, n)
       done &+= n
     }
   }
 
-  @inline(never) private func widened(_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> UnsafePointer<Double>
-  {
+  @inline(never) private func widened(
+    _ elements: UnsafeRawPointer, _ first: Int, _ count: Int, filledTo size: Int
+  ) -> UnsafePointer<Double> {
     let x = xentk_strip(workspace, 1)
     if isWide {
       let p = elements.assumingMemoryBound(to: Double.self) + first
@@ -185,7 +186,7 @@ extension Rows {
       }
     }
     var i = count
-    while i < Double.wholeSteps(count) {
+    while i & (size &- 1) != 0 {
       x[i] = -.infinity
       i &+= 1
     }

@@ -116,24 +116,24 @@ extension Reading {
   @inline(never) private func addEntropyOfNarrow(
     _ sums: inout Sums, _ elements: UnsafeRawPointer, _ first: Int, _ count: Int
   ) {
-    var mass = Doubles()
-    var moment = Doubles()
-    let largest = Doubles(repeating: sums.largest)
-    source.rows.forEachStrip(of: elements, first, count) { x, _, n in
+    var mass = Halves(repeating: 0)
+    var moment = Halves(repeating: 0)
+    let largest = Halves(repeating: sums.largest)
+    source.rows.forEachStrip(of: elements, first, count, filledTo: 2 &* step) { x, _, n in
       var i = 0
       while i < n {
-        let gap = largest - Double.load(x + i)
-        let isFar = .!(gap .<= 739)
+        let gap = largest - Halves(Double.load(x + i), Double.load(x + (i &+ step)))
+        let isNear = gap .<= 739
         let e = exponentialOfNarrow(clamped(-gap, -740, 0))
         let scale = powerOfTwo(clamped(e.exponent, -1000, 0))
-        let term = (e.value.hi * scale).replacing(with: 0, where: isFar)
-        mass += term
-        moment += term * gap.replacing(with: 0, where: isFar)
-        i &+= step
+        let term = chosen(isNear, e.value * scale, else: Halves(repeating: 0))
+        mass = mass + term
+        moment = moment + term * chosen(isNear, gap, else: Halves(repeating: 0))
+        i &+= 2 &* step
       }
     }
-    (sums.mass, sums.massLow) = reduced(mass, Doubles())
-    (sums.moment, sums.momentLow) = reduced(moment, Doubles())
+    (sums.mass, sums.massLow) = (reduced(mass), 0)
+    (sums.moment, sums.momentLow) = (reduced(moment), 0)
   }
 
   @inline(never) private func addDistance(_ sums: inout Sums, _ elements: UnsafeRawPointer, _ first: Int, _ count: Int)

@@ -22,70 +22,139 @@ struct Tile<E: Element> {
 
   /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
   /// elements up to 2^15, and not of masks alone.
-  @inline(__always) func states(keeping index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
-    sums(keeping: Self.places(index), index, in: out)
-  }
-
-  /// Indices as classes are counted in the lanes.
-  @inline(__always) private static func places(_ index: Both<SIMD8<Int64>>) -> E.Lanes {
-    E.rounded(Halves(numbers(index.low), numbers(index.high)))
+  @inline(never) func states(keeping index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
+    let kept = take(index)
+    let isDone = sums(kept, index, in: out)
+    put(kept, at: index)
+    return isDone
   }
 
   /// The same with the first of the largest elements kept out.
   @inline(never) func statesOfLargest(in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
+    let largest = largest()
+    var place = E.Lanes(repeating: -1)
+    var number = E.Lanes(repeating: E(rounding: Double(classes)))
+    var c = classes
+    while c > 0 {
+      c &-= 1
+      number -= E.Lanes(repeating: 1)
+      place = E.replacing(place, with: number, where: self[c], is: largest)
+    }
+    let index = Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1)))
+    return states(keeping: index, in: out)
+  }
+
+  /// The elements at each row's index, and −inf in their place.
+  @inline(__always) private func take(_ index: Both<SIMD8<Int64>>) -> E.Lanes {
+    let kept = Slots<E>(xentk_states(workspace)).kept
+    E.store(E.Lanes(repeating: -.infinity), kept)
+    forEachElement(at: index) { element, lane in
+      kept[lane] = element.pointee
+      element.pointee = -.infinity
+    }
+    return E.load(kept)
+  }
+
+  @inline(__always) private func put(_ values: E.Lanes, at index: Both<SIMD8<Int64>>) {
+    let kept = Slots<E>(xentk_states(workspace)).kept
+    E.store(values, kept)
+    forEachElement(at: index) { element, lane in element.pointee = kept[lane] }
+  }
+
+  /// One by one in memory: to find them in each class's lanes would be work for each class.
+  @inline(__always) private func forEachElement(
+    at index: Both<SIMD8<Int64>>, _ body: (_ element: UnsafeMutablePointer<E>, _ lane: Int) -> Void
+  ) {
+    @inline(__always) func each(_ index: SIMD8<Int64>, _ first: Int) {
+      var lane = 0
+      while lane < step {
+        let c = Int(index[lane])
+        if c >= 0 { body(x + (c &* E.width &+ first &+ lane), first &+ lane) }
+        lane &+= 1
+      }
+    }
+    each(index.low, 0)
+    if E.halves == 2 { each(index.high, step) }
+  }
+
+  @inline(__always) private func largest() -> E.Lanes {
     var largest = E.Lanes(repeating: -.infinity)
     var c = 0
     while c < classes {
       largest = E.larger(largest, self[c])
       c &+= 1
     }
-    var place = E.Lanes(repeating: -1)
-    var number = E.Lanes(repeating: E(rounding: Double(classes)))
-    while c > 0 {
-      c &-= 1
-      number -= E.Lanes(repeating: 1)
-      place = E.replacing(place, with: number, where: self[c], is: largest)
-    }
-    // Rows of nothing but masks.
-    let empty = E.replacing(
-      place, with: E.Lanes(repeating: .infinity), where: largest, is: E.Lanes(repeating: -.infinity))
-    if E.largestLane(empty) == .infinity { return false }
-    return sums(keeping: place, Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1))), in: out)
+    return largest
   }
 
-  @inline(never) private func sums(
-    keeping place: E.Lanes, _ index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>
+  @inline(__always) private func sums(
+    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
-    let nothing = E.Lanes(repeating: -.infinity)
-    let one = E.Lanes(repeating: 1)
-    var kept = nothing
-    var largest = nothing
-    var number = E.Lanes(repeating: 0)
-    var c = 0
-    while c < classes {
-      kept = E.replacing(kept, with: self[c], where: place, is: number)
-      largest = E.larger(largest, E.replacing(self[c], with: nothing, where: place, is: number))
-      number += one
-      c &+= 1
-    }
+    let largest = largest()
     let largests = Halves(E.widened(largest, 0), E.widened(largest, 1))
     if !isNear(largests.low) || (E.halves == 2 && !isNear(largests.high)) { return false }
-    let exponent = Halves(
-      (largests.low * log2e).rounded(.toNearestOrEven), (largests.high * log2e).rounded(.toNearestOrEven))
-    let window = LaneWindow<E>(shift: Halves(E.sumShift - exponent.low, E.sumShift - exponent.high))
+    let magic = Halves(repeating: 0x1.8p52)
+    let exponent = fma(largests, Halves(repeating: log2e), magic) - magic
+    let window = LaneWindow<E>(shift: Halves(repeating: E.sumShift) - exponent)
     let slots = Slots<E>(xentk_states(workspace))
-    number = E.Lanes(repeating: 0)
-    c = 0
+    let total = classes <= E.folded ? folded(window, slots) : summed(window, slots)
+    let scale = powerOfTwo(-E.sumShift) / E.bias
+    out.low.pointee.set(
+      hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
+      index: index.low)
+    if E.halves == 2 {
+      out.high.pointee.set(
+        hi: total.hi.high * scale, lo: total.lo.high * scale, exponent: exponent.high, kept: E.widened(kept, 1),
+        index: index.high)
+    }
+    return true
+  }
+
+  /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order.
+  @inline(__always) private func folded(_ window: LaneWindow<E>, _ slots: Slots<E>) -> (hi: Halves, lo: Halves) {
+    let preload = E.Lanes(repeating: E.preload)
+    var majors = E.Lanes(repeating: 0)
+    var used = min(classes, E.width)
+    var slot = 0
+    while slot < used {
+      var sum = preload
+      var rest = E.Lanes(repeating: 0)
+      var c = slot
+      while c < classes {
+        (sum, rest) = E.sum(sum, rest, E.term(E.larger(self[c], window.lowest), window.magic))
+        c &+= E.width
+      }
+      majors += sum - preload
+      E.store(rest, slots.rests + slot &* E.width)
+      slot &+= 1
+    }
+    var count = E.width
+    while count > 1 {
+      count /= 2
+      slot = count
+      while slot < used {
+        let low = slots.rests + (slot &- count) &* E.width
+        E.store(E.load(low) + E.load(slots.rests + slot &* E.width), low)
+        slot &+= 1
+      }
+      used = min(used, count)
+    }
+    let rest = E.load(slots.rests)
+    let hi = Halves(
+      E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
+    return (hi, Halves(repeating: 0))
+  }
+
+  @inline(__always) private func summed(_ window: LaneWindow<E>, _ slots: Slots<E>) -> (hi: Halves, lo: Halves) {
+    var c = 0
     while c < classes {
-      let x = E.replacing(self[c], with: nothing, where: place, is: number)
-      slots.add(E.term(E.larger(x, window.lowest), window.magic), c)
-      number += one
+      slots.add(E.term(E.larger(self[c], window.lowest), window.magic), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
     }
     if c & (E.width &- 1) != 0 {
       // What fills up the last step.
-      let filling = E.term(E.larger(nothing, window.lowest), window.magic)
+      let filling = E.term(window.lowest, window.magic)
       while c & (E.width &- 1) != 0 {
         slots.add(filling, c)
         c &+= 1
@@ -93,22 +162,13 @@ struct Tile<E: Element> {
     }
     let hasStrips = c > E.strip
     if hasStrips { slots.flush(isFirst: false) }
-    let scale = powerOfTwo(-E.sumShift) / E.bias
-    func conclude(_ half: Int, _ exponent: Doubles, _ index: SIMD8<Int64>, _ out: UnsafeMutablePointer<Batch>) {
-      let total = slots.reduced(half, isFlushed: hasStrips)
-      out.pointee.set(
-        hi: total.hi * scale, lo: total.lo * scale, exponent: exponent, kept: E.widened(kept, half), index: index)
-    }
-    conclude(0, exponent.low, index.low, out.low)
-    if E.halves == 2 { conclude(1, exponent.high, index.high, out.high) }
-    return true
+    let low = slots.reduced(0, isFlushed: hasStrips)
+    let high = E.halves == 2 ? slots.reduced(1, isFlushed: hasStrips) : low
+    return (Halves(low.hi, high.hi), Halves(low.lo, high.lo))
   }
 
   /// Whether all of eight are within ±2^15.
-  @inline(__always) private func isNear(_ v: Doubles) -> Bool {
-    let far = Doubles(repeating: 1).replacing(with: 0, where: (v .<= 0x1p15) .& (v .>= -0x1p15))
-    return largestOf(far) == 0
-  }
+  @inline(__always) private func isNear(_ v: Doubles) -> Bool { !isAny(.!((v .<= 0x1p15) .& (v .>= -0x1p15))) }
 
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
@@ -117,17 +177,15 @@ struct Tile<E: Element> {
   @inline(never) func makeSoftmax(
     _ total: Both<Totals>, _ factor: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>
   ) -> Bool {
-    let low = Share<E>(total.low, factor.low)
-    let high = E.halves == 2 ? Share<E>(total.high, factor.high) : low
-    if !low.isOrdinary || !high.isOrdinary { return false }
-    let window = LaneWindow<E>(shift: Halves(low.shift, high.shift))
-    let kh = E.rounded(Halves(low.mantissa, high.mantissa))
+    let share = Shares<E>(total, factor)
+    if !share.isOrdinary { return false }
+    let window = LaneWindow<E>(shift: share.shift)
+    let kh = E.rounded(share.mantissa)
     let kl = E.rounded(
-      Halves((low.mantissa - E.widened(kh, 0)) + low.rest, (high.mantissa - E.widened(kh, 1)) + high.rest))
+      Halves(
+        (share.mantissa.low - E.widened(kh, 0)) + share.rest.low,
+        (share.mantissa.high - E.widened(kh, 1)) + share.rest.high))
     let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
-    let own = E.rounded(own)
-    let place = Self.places(index)
-    var number = E.Lanes(repeating: 0)
     var c = 0
     while c < classes {
       let term = E.term(E.larger(self[c], window.lowest), window.magic)
@@ -136,10 +194,10 @@ struct Tile<E: Element> {
       let lost = E.multiplyAdd(major, kh, -product)
       let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
       let value = (product + E.multiplyAdd(term.scale, rest, lost)) * down
-      E.store(E.replacing(value, with: own, where: place, is: number), x + c &* E.width)
-      number += E.Lanes(repeating: 1)
+      E.store(value, x + c &* E.width)
       c &+= 1
     }
+    put(E.rounded(own), at: index)
     return true
   }
 
@@ -147,23 +205,22 @@ struct Tile<E: Element> {
   @inline(never) func makeLogSoftmax(
     _ largest: Halves, _ loss: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>, toOdd: Bool
   ) {
-    let own = E.rounded(own)
-    let place = Self.places(index)
-    var number = E.Lanes(repeating: 0)
     var c = 0
     while c < classes {
-      let value = E.difference(self[c], largest, loss, toOdd: toOdd)
-      E.store(E.replacing(value, with: own, where: place, is: number), x + c &* E.width)
-      number += E.Lanes(repeating: 1)
+      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
       c &+= 1
     }
+    put(E.rounded(own), at: index)
   }
 }
 
 /// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
 private struct Slots<E: Element> {
-  private let sums, rests: UnsafeMutablePointer<E>
+  private let sums: UnsafeMutablePointer<E>
+  let rests: UnsafeMutablePointer<E>
   private let high, low: UnsafeMutablePointer<Double>
+  /// Room for an element of each row.
+  let kept: UnsafeMutablePointer<E>
 
   @inline(__always) init(_ memory: UnsafeMutableRawPointer) {
     let size = E.width &* E.width
@@ -171,19 +228,18 @@ private struct Slots<E: Element> {
     rests = sums + size
     high = UnsafeMutableRawPointer(rests + size).assumingMemoryBound(to: Double.self)
     low = high + size
+    kept = UnsafeMutableRawPointer(low + size).assumingMemoryBound(to: E.self)
   }
 
   /// Adds the term of class c. The first of a strip finds nothing there.
   @inline(__always) func add(_ term: Term<E>, _ c: Int) {
     let at = (c & (E.width &- 1)) &* E.width
     let isFirst = c & (E.strip &- 1) < E.width
-    let major = term.scale * term.major
-    let sum = isFirst ? E.Lanes(repeating: E.preload) : E.load(sums + at)
-    let next = sum + major
-    let lost = major - (next - sum)
-    let rest = E.multiplyAdd(term.scale, term.minor, lost)
-    E.store(isFirst ? rest : E.load(rests + at) + rest, rests + at)
-    E.store(next, sums + at)
+    let (sum, rest) = E.sum(
+      isFirst ? E.Lanes(repeating: E.preload) : E.load(sums + at), isFirst ? E.Lanes(repeating: 0) : E.load(rests + at),
+      term)
+    E.store(sum, sums + at)
+    E.store(rest, rests + at)
   }
 
   /// A strip ends.
@@ -257,35 +313,54 @@ struct LaneWindow<E: Element> {
   let magic, lowest: E.Lanes
 
   @inline(__always) init(shift: Halves) {
-    func magic(_ shift: Doubles) -> Doubles { E.magicBase + (E.exponentBias + shift) * E.magicStep }
-    func lowest(_ shift: Doubles) -> Doubles { (E.smallestExponent - shift) * 0.6931471805599453 }
+    @inline(__always) func magic(_ shift: Doubles) -> Doubles { E.magicBase + (E.exponentBias + shift) * E.magicStep }
+    @inline(__always) func lowest(_ shift: Doubles) -> Doubles { (E.smallestExponent - shift) * 0.6931471805599453 }
     self.magic = E.rounded(Halves(magic(shift.low), magic(shift.high)))
     self.lowest = E.rounded(Halves(lowest(shift.low), lowest(shift.high)))
   }
 }
 
-/// factor / total of eight rows as a mantissa and the window's shift; of no use unless all of them are ordinary.
-private struct Share<E: Element> {
-  let mantissa, rest, shift: Doubles
+/// factor / total of each row as a mantissa and the window's shift; of no use unless all of them are ordinary.
+private struct Shares<E: Element> {
+  let mantissa, rest, shift: Halves
   let isOrdinary: Bool
 
-  @inline(never) init(_ total: Totals, _ factor: Pair) {
-    let zero = Doubles()
-    let one = Doubles(repeating: 1)
-    let size = factor.hi.replacing(with: -factor.hi, where: factor.hi .< 0)
-    let isNothing = size .== 0
-    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4))
-    let isOrdinary = (total.hi .> 0) .& (total.hi .< .infinity)
-    self.isOrdinary = largestOf(one.replacing(with: 0, where: isOrdinary .& (isNothing .| isUsual))) == 0
+  @inline(__always) init(_ total: Both<Totals>, _ factor: Both<Pair>) {
+    if E.halves == 2 {
+      self.init(
+        Halves(total.low.hi, total.high.hi), Halves(total.low.exponent, total.high.exponent),
+        Halves(factor.low.hi, factor.high.hi))
+    } else {
+      self.init(total.low, factor.low)
+    }
+  }
+
+  /// Of f32, where low parts are nothing.
+  @inline(__always) private init(_ total: Halves, _ exponent: Halves, _ factor: Halves) {
+    isOrdinary = Self.areOrdinary(total.low, factor.low) && Self.areOrdinary(total.high, factor.high)
+    let share = factor / total * (1 / E.bias)
+    let own = chosen(share .== 0, Halves(repeating: 0), else: Halves(binaryExponent(share.low), binaryExponent(share.high)))
+    mantissa = share * powerOfTwo(-own)
+    shift = own - exponent + E.outputShift
+    rest = Halves(repeating: 0)
+  }
+
+  @inline(__always) private static func areOrdinary(_ total: Doubles, _ factor: Doubles) -> Bool {
+    let size = chosen(factor .< 0, 0 - factor, else: factor)
+    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4)) .| (size .== 0)
+    return !isAny(.!((total .> 0) .& (total .< .infinity) .& isUsual))
+  }
+
+  @inline(never) private init(_ total: Totals, _ factor: Pair) {
+    isOrdinary = Self.areOrdinary(total.hi, factor.hi)
     let share = E.share(factor, of: Pair(total.hi, total.lo))
     let hi = share.hi * (1 / E.bias)
     let lo = share.lo * (1 / E.bias)
-    let isZero = hi .== 0
-    let exponent = binaryExponent(hi).replacing(with: zero, where: isZero)
-    let unit = powerOfTwo(-exponent)
-    shift = exponent - total.exponent + E.outputShift
-    mantissa = hi * unit
-    rest = lo * unit
+    let exponent = chosen(hi .== 0, Doubles(), else: binaryExponent(hi))
+    let unit = powerOfTwo(0 - exponent)
+    shift = Both(exponent - total.exponent + E.outputShift, Doubles())
+    mantissa = Both(hi * unit, Doubles())
+    rest = Both(lo * unit, Doubles())
   }
 }
 
@@ -317,47 +392,51 @@ extension Totals {
   }
 }
 
+extension Totals {
+  @inline(__always) init(hi: Doubles, exponent: Doubles) {
+    self.hi = hi
+    self.exponent = exponent
+  }
+}
+
 extension Batch {
-  /// The kept elements' terms back in, where there are such, in all lanes or in none; `isWide` as in `conclude`.
-  @inline(__always) func setTotals(isWide: Bool, hasKept: Bool, in totals: UnsafeMutablePointer<Totals>) {
-    let isOdd = anchor .!= 0
-    guard hasKept else {
-      totals.pointee.hi = hi.replacing(with: .nan, where: isOdd)
-      totals.pointee.lo = lo
-      totals.pointee.exponent = exponent
-      return
-    }
-    let x = clamped(kept, -0x1p16, 0x1p16)
-    let e = isWide ? exponential(x) : exponentialOfNarrow(x)
-    totals.pointee.add(self, e.value, e.exponent, isWide: isWide)
-    // A NaN or an infinity has no exponent, by which it could be found to be nothing next to the kept element.
-    let isFar = (kept .!= -.infinity) .& .!((kept .<= 0x1p15) .& (kept .>= -0x1p15))
-    totals.pointee.hi.replace(with: .nan, where: isOdd .| isFar .| .!(hi .< .infinity))
+  /// The sums as they are.
+  @inline(__always) func setTotals(in totals: UnsafeMutablePointer<Totals>) {
+    totals.pointee.hi = chosen(anchor .!= 0, Doubles(repeating: .nan), else: hi)
+    totals.pointee.lo = lo
+    totals.pointee.exponent = exponent
+  }
+
+  /// The kept elements' terms back in.
+  @inline(never) func setWholeTotals(in totals: UnsafeMutablePointer<Totals>) {
+    let e = exponential(clamped(kept, -0x1p16, 0x1p16))
+    totals.pointee.add(self, e.value, e.exponent)
+    totals.pointee.hi = held(totals.pointee.hi)
+  }
+
+  /// Sums with the kept elements' terms, NaN where these are not made by the rule: what has an anchor or an infinite sum, sums of
+  /// nothing, and elements without an exponent, by which they could be found to be nothing next to the others.
+  @inline(__always) func held(_ sums: Doubles) -> Doubles {
+    let isNear = (kept .<= 0x1p15) .& (kept .>= -0x1p15) .| (kept .== -.infinity)
+    return chosen((anchor .== 0) .& (hi .> 0) .& (hi .< .infinity) .& isNear, sums, else: Doubles(repeating: .nan))
   }
 }
 
 extension Totals {
   /// `Wide.+` lane by lane, both anchors 0: the sum of a batch's rests and of its kept elements, where these are not −inf.
-  @inline(__always) fileprivate mutating func add(_ a: Batch, _ b: Pair, _ bExponent: Doubles, isWide: Bool) {
-    let none = a.kept .== -.infinity
-    let gap = (bExponent - a.exponent).replacing(with: -1000, where: none)
+  @inline(__always) fileprivate mutating func add(_ a: Batch, _ b: Pair, _ bExponent: Doubles) {
+    let gap = chosen(a.kept .== -.infinity, Doubles(repeating: -1000), else: bExponent - a.exponent)
     let isFirst = gap .> 0
-    let largeHi = a.hi.replacing(with: b.hi, where: isFirst)
-    let distance = gap.replacing(with: -gap, where: isFirst)
+    let large = Pair(chosen(isFirst, b.hi, else: a.hi), chosen(isFirst, b.lo, else: a.lo))
+    let small = Pair(chosen(isFirst, a.hi, else: b.hi), chosen(isFirst, a.lo, else: b.lo))
+    let distance = chosen(isFirst, -gap, else: gap)
     let scale = powerOfTwo(clamped(distance, -1000, 0))
     let isNear = distance .> -400
-    exponent = a.exponent.replacing(with: bExponent, where: isFirst)
-    let small = b.hi.replacing(with: a.hi, where: isFirst) * scale
-    guard isWide else {
-      hi = largeHi + small.replacing(with: 0, where: .!isNear)
-      lo = Doubles()
-      return
-    }
-    let largeLo = a.lo.replacing(with: b.lo, where: isFirst)
-    let (sum, lost) = twoSum(largeHi, small)
-    let low = lost + (largeLo + b.lo.replacing(with: a.lo, where: isFirst) * scale)
+    exponent = chosen(isFirst, bExponent, else: a.exponent)
+    let (sum, lost) = twoSum(large.hi, small.hi * scale)
+    let low = lost + (large.lo + small.lo * scale)
     let total = sum + low
-    hi = largeHi.replacing(with: total, where: isNear)
-    lo = largeLo.replacing(with: low - (total - sum), where: isNear)
+    hi = chosen(isNear, total, else: large.hi)
+    lo = chosen(isNear, low - (total - sum), else: large.lo)
   }
 }
