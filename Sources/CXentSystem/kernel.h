@@ -288,6 +288,16 @@ XENTK_CHOICE(, xentk_float16lanes, xentk_int16lanes)
 XENTK_CHOICE(_doubles, xentk_double8lanes, xentk_long8lanes)
 #undef XENTK_CHOICE
 
+/* Comparisons of integers, which Swift makes lane by lane: all ones or 0. */
+XENTK_INLINE xentk_long8lanes xentk_equal(xentk_long8lanes v, int64_t number) { return v == number; }
+XENTK_INLINE xentk_long8lanes xentk_positive(xentk_long8lanes v) { return v > 0; }
+XENTK_INLINE xentk_long8lanes xentk_load_ints(const void *_Nonnull p) {
+  typedef int32_t eight __attribute__((vector_size(32)));
+  eight v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return __builtin_convertvector(v, xentk_long8lanes);
+}
+
 /* b where it is greater (less) than a, otherwise a: one instruction, which the compiler does not find in Swift's lanes. */
 #define XENTK_EXTREMES(suffix, vector, bits)                                           \
   XENTK_INLINE vector xentk_larger##suffix(vector a, vector b) {                       \
@@ -325,27 +335,72 @@ XENTK_INLINE xentk_int16lanes xentk_lookup(xentk_int16lanes table, xentk_int16la
 #endif
 }
 
-/* to[c·to_stride + r] = from[r·from_stride + c] for 8 rows r and 8 classes c. */
-#define XENTK_TRANSPOSE(name, type, vector)                                                                        \
-  XENTK_INLINE void name(const type *_Nonnull from, int64_t from_stride, type *_Nonnull to, int64_t to_stride) {    \
-    vector a[8], b[8];                                                                                               \
-    for (int r = 0; r < 8; r++) __builtin_memcpy(&a[r], from + r * from_stride, sizeof a[r]);                        \
-    for (int r = 0; r < 4; r++) {                                                                                    \
-      b[2 * r] = __builtin_shufflevector(a[r], a[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
-      b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
-    }                                                                                                                \
-    for (int r = 0; r < 4; r++) {                                                                                    \
-      a[2 * r] = __builtin_shufflevector(b[r], b[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
-      a[2 * r + 1] = __builtin_shufflevector(b[r], b[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
-    }                                                                                                                \
-    for (int r = 0; r < 4; r++) {                                                                                    \
-      b[2 * r] = __builtin_shufflevector(a[r], a[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);                                  \
-      b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);                            \
-    }                                                                                                                \
-    for (int r = 0; r < 8; r++) __builtin_memcpy(to + r * to_stride, &b[r], sizeof b[r]);                            \
+/* 8 classes of 8 rows of f64, or of 16 rows of f32, to the rows' lanes: to[c·rows + r] = from[r·stride + c]. And back. */
+#define XENTK_TRANSPOSE(to_lanes, to_rows, type, load_row, store_row, network)                                       \
+  XENTK_INLINE void to_lanes(const type *_Nonnull from, int64_t stride, type *_Nonnull to) {                         \
+    network##_vector v[8];                                                                                           \
+    for (int r = 0; r < 8; r++) load_row(v[r], (from + r * stride), stride);                                         \
+    network(v);                                                                                                      \
+    __builtin_memcpy(to, v, sizeof v);                                                                               \
+  }                                                                                                                  \
+  XENTK_INLINE void to_rows(const type *_Nonnull from, type *_Nonnull to, int64_t stride) {                          \
+    network##_vector v[8];                                                                                           \
+    __builtin_memcpy(v, from, sizeof v);                                                                             \
+    network(v);                                                                                                      \
+    for (int r = 0; r < 8; r++) store_row(v[r], (to + r * stride), stride);                                          \
   }
-XENTK_TRANSPOSE(xentk_transpose_floats, float, xentk_float8lanes)
-XENTK_TRANSPOSE(xentk_transpose_doubles, double, xentk_double8lanes)
+
+/* 8 by 8: rows r and r + 4 interleaved, three times. */
+typedef xentk_double8lanes xentk_network8_vector;
+XENTK_INLINE void xentk_network8(xentk_network8_vector *_Nonnull a) {
+  xentk_network8_vector b[8];
+  for (int stage = 0; stage < 3; stage++) {
+    for (int r = 0; r < 4; r++) {
+      b[2 * r] = __builtin_shufflevector(a[r], a[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+      b[2 * r + 1] = __builtin_shufflevector(a[r], a[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    for (int r = 0; r < 8; r++) a[r] = b[r];
+  }
+}
+/* Row r in the low lanes and row r + 8 in the high ones, 8 by 8 each: singles, pairs, quarters. */
+typedef xentk_float16lanes xentk_network16_vector;
+XENTK_INLINE void xentk_network16(xentk_network16_vector *_Nonnull a) {
+  xentk_network16_vector b[8];
+  for (int r = 0; r < 8; r += 2) {
+    b[r] = __builtin_shufflevector(a[r], a[r + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+    b[r + 1] = __builtin_shufflevector(a[r], a[r + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+  }
+  for (int r = 0; r < 8; r += 4) {
+    for (int k = 0; k < 2; k++) {
+      a[r + 2 * k] = __builtin_shufflevector(b[r + k], b[r + k + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+      a[r + 2 * k + 1] =
+          __builtin_shufflevector(b[r + k], b[r + k + 2], 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+    }
+  }
+  for (int r = 0; r < 4; r++) {
+    b[r] = __builtin_shufflevector(a[r], a[r + 4], 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27);
+    b[r + 4] = __builtin_shufflevector(a[r], a[r + 4], 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31);
+  }
+  for (int r = 0; r < 8; r++) a[r] = b[r];
+}
+#define XENTK_LOAD_ONE(v, p, stride) __builtin_memcpy(&v, p, sizeof v)
+#define XENTK_STORE_ONE(v, p, stride) __builtin_memcpy(p, &v, sizeof v)
+#define XENTK_LOAD_TWO(v, p, stride)                         \
+  do {                                                       \
+    __builtin_memcpy((char *)&v, p, 32);                     \
+    __builtin_memcpy((char *)&v + 32, (p) + 8 * stride, 32); \
+  } while (0)
+#define XENTK_STORE_TWO(v, p, stride)                        \
+  do {                                                       \
+    __builtin_memcpy(p, (char *)&v, 32);                     \
+    __builtin_memcpy((p) + 8 * stride, (char *)&v + 32, 32); \
+  } while (0)
+XENTK_TRANSPOSE(xentk_floats_to_lanes, xentk_floats_to_rows, float, XENTK_LOAD_TWO, XENTK_STORE_TWO, xentk_network16)
+XENTK_TRANSPOSE(xentk_doubles_to_lanes, xentk_doubles_to_rows, double, XENTK_LOAD_ONE, XENTK_STORE_ONE, xentk_network8)
+#undef XENTK_LOAD_ONE
+#undef XENTK_STORE_ONE
+#undef XENTK_LOAD_TWO
+#undef XENTK_STORE_TWO
 #undef XENTK_TRANSPOSE
 
 #endif

@@ -134,8 +134,8 @@ struct RowsKernel {
       if count <= step { (results + 1).pointee.targets = SIMD8(repeating: -1) }  // a tile has lanes for them
       let isDone =
         rows.isWide
-        ? readTile(Tile<Double>(rows), start, needed, results)
-        : readTile(Tile<Float>(rows), start, needed, results)
+        ? readTile(Tile<Double>(rows), start, count, needed, results)
+        : readTile(Tile<Float>(rows), start, count, needed, results)
       if isDone { return true }
     }
     var lane = 0
@@ -175,9 +175,9 @@ struct RowsKernel {
 
   /// `read` of a tile; false where there is a row that has to be looked at on its own.
   @inline(__always) func readTile<E: Element>(
-    _ tile: Tile<E>, _ start: Int, _ needed: Both<SIMD8<Int64>>, _ results: UnsafeMutablePointer<Results>
+    _ tile: Tile<E>, _ start: Int, _ count: Int, _ needed: Both<SIMD8<Int64>>, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
-    tile.read(rows, problem.pointee.input, start, needed: needed)
+    tile.read(rows, problem.pointee.input, start, count, needed: needed)
     let low = results
     let high = E.halves == 2 ? results + 1 : results
     if wanted.total {

@@ -67,8 +67,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
   /// Its number in xent.h.
   static var dtype: Int { get }
-  /// to[c·toStride + r] = from[r·stride + c] of 8 by 8.
-  static func transpose(_ from: UnsafePointer<Self>, _ stride: Int, _ to: UnsafeMutablePointer<Self>, _ toStride: Int)
+  /// Eight classes of `width` rows to a lane for each row: to[c·width + r] = from[r·stride + c]; and back.
+  static func toLanes(_ from: UnsafePointer<Self>, _ stride: Int, _ to: UnsafeMutablePointer<Self>)
+  static func toRows(_ from: UnsafePointer<Self>, _ to: UnsafeMutablePointer<Self>, _ stride: Int)
   static func widened(_ v: Lanes, _ half: Int) -> Doubles
   /// Of one half, where there is one.
   static func rounded(_ v: Halves) -> Lanes
@@ -116,9 +117,12 @@ extension Float: Element {
   typealias Lanes = Floats
   static var halves: Int { 2 }
   static var dtype: Int { XENT_F32 }
-  @inline(__always) static func transpose(
-    _ from: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>, _ toStride: Int
-  ) { xentk_transpose_floats(from, Int64(stride), to, Int64(toStride)) }
+  @inline(__always) static func toLanes(
+    _ from: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>
+  ) { xentk_floats_to_lanes(from, Int64(stride), to) }
+  @inline(__always) static func toRows(
+    _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ stride: Int
+  ) { xentk_floats_to_rows(from, to, Int64(stride)) }
   // exp(x) = 2^(n/8)·exp(r), n = round(8x / ln 2), |r| ≤ ln2 / 16. The table holds γ·2^(j/8): with this γ all eight are
   // floats to within 2^-28.4, so that a term's head is one float and its tail, exp(r) − 1, is small.
   static var bias: Double { 0x1.16747bf7c5b82p0 }
@@ -177,10 +181,9 @@ extension Float: Element {
   @inline(__always) static func folded(_ sum: Floats, _ rest: Floats) -> Double {
     Double(added(sum - Floats(repeating: preload))) + Double(added(rest))
   }
-  /// By halves onto halves.
   @inline(__always) private static func added(_ v: Floats) -> Float {
-    let eight = xentk_low(v) + xentk_high(v)
-    let four = eight.lowHalf + eight.highHalf
+    let (low, high) = (xentk_low(v), xentk_high(v))
+    let four = (low.lowHalf + low.highHalf) + (high.lowHalf + high.highHalf)
     let two = four.lowHalf + four.highHalf
     return two.x + two.y
   }
@@ -211,9 +214,12 @@ extension Double: Element {
   typealias Lanes = Doubles
   static var halves: Int { 1 }
   static var dtype: Int { XENT_F64 }
-  @inline(__always) static func transpose(
-    _ from: UnsafePointer<Double>, _ stride: Int, _ to: UnsafeMutablePointer<Double>, _ toStride: Int
-  ) { xentk_transpose_doubles(from, Int64(stride), to, Int64(toStride)) }
+  @inline(__always) static func toLanes(
+    _ from: UnsafePointer<Double>, _ stride: Int, _ to: UnsafeMutablePointer<Double>
+  ) { xentk_doubles_to_lanes(from, Int64(stride), to) }
+  @inline(__always) static func toRows(
+    _ from: UnsafePointer<Double>, _ to: UnsafeMutablePointer<Double>, _ stride: Int
+  ) { xentk_doubles_to_rows(from, to, Int64(stride)) }
   static var bias: Double { 1 }
   static var sumShift: Double { 0 }
   static var preload: Double { 64 }

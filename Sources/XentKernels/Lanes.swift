@@ -54,6 +54,8 @@ typealias Mask = SIMDMask<SIMD8<Int64>>
   xentk_chosen_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self), a, b)
 }
 
+@inline(__always) func isPositive(_ v: SIMD8<Int64>) -> Mask { unsafeBitCast(xentk_positive(v), to: Mask.self) }
+
 @inline(__always) func isAny(_ mask: Mask) -> Bool {
   xentk_any_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self)) != 0
 }

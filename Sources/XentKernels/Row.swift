@@ -94,30 +94,19 @@ struct Rows {
 
   /// The same of up to eight rows: 1 or 0, and −1.
   @inline(__always) func targets(_ first: Int, _ count: Int) -> (counts: SIMD8<Int64>, index: SIMD8<Int64>) {
+    let targets = problem.pointee.targets
+    let isInteger = Int(targets.dtype) == XENT_I64 || Int(targets.dtype) == XENT_I32
+    if count == step && Int(problem.pointee.target_kind) == XENTK_INDEX && isInteger
+      && !problem.pointee.row_mask.isGiven && isRun(targets, first, step)
+    {
+      let p = targets.address(position(first))
+      let eight = Int(targets.dtype) == XENT_I64 ? p.loadUnaligned(as: SIMD8<Int64>.self) : xentk_load_ints(p)
+      let isIgnored = xentk_equal(eight, problem.pointee.ignore_index)
+      return (isIgnored &+ 1, isIgnored | eight)
+    }
     var counts = SIMD8<Int64>()
     var index = SIMD8<Int64>(repeating: -1)
-    let targets = problem.pointee.targets
-    let isPlain =
-      Int(problem.pointee.target_kind) == XENTK_INDEX && Int(targets.dtype) == XENT_I64 && inner == 1
-      && !problem.pointee.row_mask.isGiven
     var lane = 0
-    if isPlain {
-      let p = targets.address(Position(outer: first, inner: 0)).assumingMemoryBound(to: Int64.self)
-      let stride = Int(targets.outer_stride)
-      let ignored = problem.pointee.ignore_index
-      if count == step && stride == 1 {
-        let eight = UnsafeRawPointer(p).loadUnaligned(as: SIMD8<Int64>.self)
-        let isIgnored = eight .== ignored
-        return (SIMD8(repeating: 1).replacing(with: 0, where: isIgnored), eight.replacing(with: -1, where: isIgnored))
-      }
-      while lane < count {
-        let target = p[lane &* stride]
-        counts[lane] = target == ignored ? 0 : 1
-        index[lane] = target == ignored ? -1 : target
-        lane &+= 1
-      }
-      return (counts, index)
-    }
     while lane < count {
       let (isCounted, target) = self.target(position(first &+ lane))
       counts[lane] = isCounted ? 1 : 0
@@ -127,12 +116,16 @@ struct Rows {
     return (counts, index)
   }
 
+  /// Whether the elements of `count` rows, which have one each, lie next to each other.
+  @inline(__always) private func isRun(_ array: xentk_array, _ first: Int, _ count: Int) -> Bool {
+    inner == 1 ? array.outer_stride == 1 : array.inner_stride == 1 && first % inner &+ count <= inner
+  }
+
   /// Stores a loss or a statistic of each of up to eight rows, where it is wanted.
   @inline(__always) func store(_ v: Doubles, in array: xentk_array, _ first: Int, _ count: Int) {
     guard array.isGiven else { return }
-    if count == step && inner == 1 && array.outer_stride == 1 && Int(array.dtype) == XENT_F32 {
-      let p = array.address(Position(outer: first, inner: 0))
-      return xentk_store_8floats(p, xentk_floats(v))
+    if count == step && Int(array.dtype) == XENT_F32 && isRun(array, first, step) {
+      return xentk_store_8floats(array.address(position(first)), xentk_floats(v))
     }
     var lane = 0
     while lane < count {

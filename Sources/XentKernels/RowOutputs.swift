@@ -74,9 +74,9 @@ extension RowsKernel {
   ) -> Pair {
     var factors = Pair(Doubles(), Doubles())
     if let factor = sharedFactor {
-      let counts = results.pointee.counts .> 0
-      factors.hi.replace(with: factor.hi, where: counts)
-      factors.lo.replace(with: factor.lo, where: counts)
+      let isCounted = isPositive(results.pointee.counts)
+      factors.hi = chosen(isCounted, Doubles(repeating: factor.hi), else: factors.hi)
+      factors.lo = chosen(isCounted, Doubles(repeating: factor.lo), else: factors.lo)
       return factors
     }
     var lane = 0

@@ -37,9 +37,9 @@ extension RowsKernel {
     // What does not count is 0; what is not of ordinary size, or NaN, goes its own way.
     let own = results.pointee.targetOutcome.loss
     let zero = Doubles()
-    let isCounted = results.pointee.counts .> 0
-    var hi = zero.replacing(with: own.hi, where: isCounted)
-    var lo = zero.replacing(with: own.lo, where: isCounted)
+    let isCounted = isPositive(results.pointee.counts)
+    var hi = chosen(isCounted, own.hi, else: zero)
+    var lo = chosen(isCounted, own.lo, else: zero)
     let isWhole = results.pointee.targetOutcome.exponent .== 0
     var isFine = (hi - hi .== 0) .& isWhole
     if rows.isWide || problem.pointee.weight.isGiven {
@@ -51,21 +51,19 @@ extension RowsKernel {
         hi = product
         isNothing = (isNothing .| (weight .== 0)) .& (product .== 0)
       }
-      let size = hi.replacing(with: -hi, where: hi .< 0)
-      let isUsual = (size .>= 0x1p-900) .& (size .< 0x1p900) .& isWhole
-      isFine = isNothing .| isUsual
-      hi.replace(with: 0, where: isNothing)
-      lo.replace(with: 0, where: isNothing)
+      let size = chosen(hi .< 0, zero - hi, else: hi)
+      isFine = isNothing .| ((size .>= 0x1p-900) .& (size .< 0x1p900) .& isWhole)
+      hi = chosen(isNothing, zero, else: hi)
+      lo = chosen(isNothing, zero, else: lo)
     }
-    hi.replace(with: 0, where: .!isFine)
-    lo.replace(with: 0, where: .!isFine)
+    hi = chosen(isFine, hi, else: zero)
+    lo = chosen(isFine, lo, else: zero)
     losses.add(Self.moved(hi, to: lane, count), Self.moved(lo, to: lane, count))
     rows.store(hi + lo, in: problem.pointee.row_loss, first, count)
-    let odd = Doubles(repeating: 1).replacing(with: 0, where: isFine)
-    if largestOf(odd) > 0 {
+    if isAny(.!isFine) {
       var lane = 0
       while lane < count {
-        if odd[lane] > 0 { recordLoss(rows.position(first &+ lane), lane, results, loss) }
+        if !isFine[lane] { recordLoss(rows.position(first &+ lane), lane, results, loss) }
         lane &+= 1
       }
     }

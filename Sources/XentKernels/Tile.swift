@@ -96,8 +96,7 @@ struct Tile<E: Element> {
     let magic = Halves(repeating: 0x1.8p52)
     let exponent = fma(largests, Halves(repeating: log2e), magic) - magic
     let window = LaneWindow<E>(shift: Halves(repeating: E.sumShift) - exponent)
-    let slots = Slots<E>(xentk_states(workspace))
-    let total = classes <= E.folded ? folded(window, slots) : summed(window, slots)
+    let total = classes <= E.folded ? folded(window) : summed(window, Slots<E>(xentk_states(workspace)))
     let scale = powerOfTwo(-E.sumShift) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -110,38 +109,42 @@ struct Tile<E: Element> {
     return true
   }
 
-  /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order.
-  @inline(__always) private func folded(_ window: LaneWindow<E>, _ slots: Slots<E>) -> (hi: Halves, lo: Halves) {
-    let preload = E.Lanes(repeating: E.preload)
-    var majors = E.Lanes(repeating: 0)
-    var used = min(classes, E.width)
-    var slot = 0
-    while slot < used {
-      var sum = preload
-      var rest = E.Lanes(repeating: 0)
+  /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order; the rests' tree is that of
+  /// `E.folded`. Lanes without a class would add nothing.
+  @inline(__always) private func folded(_ window: LaneWindow<E>) -> (hi: Halves, lo: Halves) {
+    let nothing = E.Lanes(repeating: 0)
+    var majors = nothing
+    @inline(__always) func rest(_ slot: Int) -> E.Lanes {
+      var sum = E.Lanes(repeating: E.preload)
+      var rest = nothing
       var c = slot
       while c < classes {
         (sum, rest) = E.sum(sum, rest, E.term(E.larger(self[c], window.lowest), window.magic))
         c &+= E.width
       }
-      majors += sum - preload
-      E.store(rest, slots.rests + slot &* E.width)
-      slot &+= 1
+      majors += sum - E.Lanes(repeating: E.preload)
+      return rest
     }
-    var count = E.width
-    while count > 1 {
-      count /= 2
-      slot = count
-      while slot < used {
-        let low = slots.rests + (slot &- count) &* E.width
-        E.store(E.load(low) + E.load(slots.rests + slot &* E.width), low)
-        slot &+= 1
+    var (a, b, c, d) = (nothing, nothing, nothing, nothing)
+    var half = 0
+    while half < classes && half < E.width {
+      var (e, f, g, h) = (nothing, nothing, nothing, nothing)
+      var slot = half
+      while slot < half &+ E.width / 2 {
+        e += rest(slot)
+        f += rest(slot &+ 1)
+        g += rest(slot &+ 2)
+        h += rest(slot &+ 3)
+        slot &+= 4
       }
-      used = min(used, count)
+      a += e
+      b += f
+      c += g
+      d += h
+      half &+= E.width / 2
     }
-    let rest = E.load(slots.rests)
-    let hi = Halves(
-      E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
+    let rest = (a + c) + (b + d)
+    let hi = Halves(E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
     return (hi, Halves(repeating: 0))
   }
 
@@ -216,8 +219,7 @@ struct Tile<E: Element> {
 
 /// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
 private struct Slots<E: Element> {
-  private let sums: UnsafeMutablePointer<E>
-  let rests: UnsafeMutablePointer<E>
+  private let sums, rests: UnsafeMutablePointer<E>
   private let high, low: UnsafeMutablePointer<Double>
   /// Room for an element of each row.
   let kept: UnsafeMutablePointer<E>
