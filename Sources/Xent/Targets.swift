@@ -16,11 +16,14 @@ extension Call {
     var counted = Counted()
     let kind = Int(problem.pointee.target_kind)
     let isWeighted = kind == XENTK_INDEX && problem.pointee.weight.data != nil && needsWeight
-    let isPlain =
-      kind == XENTK_INDEX && Int(problem.pointee.targets.dtype) == XENT_I64 && problem.pointee.inner == 1
-      && problem.pointee.row_mask.data == nil && problem.pointee.skips_masked == 0
-    if isPlain && !isWeighted {
-      try countPlain(&counted)
+    let isPlain = kind == XENTK_INDEX && problem.pointee.row_mask.data == nil && problem.pointee.skips_masked == 0
+    let dtype = Int(problem.pointee.targets.dtype)
+    if isPlain && !isWeighted && dtype == XENT_I64 {
+      try countPlain(Int64.self, &counted)
+    } else if isPlain && !isWeighted && dtype == XENT_I32 {
+      try countPlain(Int32.self, &counted)
+    } else if isPlain && !isWeighted && dtype == XENT_U8 {
+      try countPlain(UInt8.self, &counted)
     } else {
       var row: Int64 = 0
       while row < problem.pointee.rows {
@@ -39,17 +42,30 @@ extension Call {
     return counted
   }
 
-  private func countPlain(_ counted: inout Counted) throws(Failure) {
+  /// Rows of an index each, that lie at one distance: all of them, or those of each image.
+  @inline(__always) private func countPlain<T: FixedWidthInteger & BitwiseCopyable>(
+    _ type: T.Type, _ counted: inout Counted
+  ) throws(Failure) {
     guard problem.pointee.rows > 0, let data = problem.pointee.targets.data else { return }
-    let targets = UnsafeRawPointer(data).assumingMemoryBound(to: Int64.self)
-    let stride = Int(problem.pointee.targets.outer_stride)
+    let targets = problem.pointee.targets
     let ignored = problem.pointee.ignore_index
     let classes = UInt64(bitPattern: problem.pointee.classes)
-    for row in 0..<Int(problem.pointee.rows) {
-      let target = targets[row &* stride]
-      if target == ignored { continue }
-      guard UInt64(bitPattern: target) < classes else { throw outside(Int64(row), -1, Index(value: target)) }
-      counted.rows &+= 1
+    let isFlat = problem.pointee.inner == 1
+    let length = Int(isFlat ? problem.pointee.rows : problem.pointee.inner)
+    let stride = Int(isFlat ? targets.outer_stride : targets.inner_stride) &* MemoryLayout<T>.size
+    var first = 0
+    while first < Int(problem.pointee.rows) {
+      let outer = isFlat ? 0 : first / length
+      let p = UnsafeRawPointer(data) + outer &* Int(targets.outer_stride) &* MemoryLayout<T>.size
+      for i in 0..<length {
+        let target = Int64(truncatingIfNeeded: p.loadUnaligned(fromByteOffset: i &* stride, as: T.self))
+        if target == ignored { continue }
+        guard UInt64(bitPattern: target) < classes else {
+          throw outside(Int64(first &+ i), -1, Index(value: target))
+        }
+        counted.rows &+= 1
+      }
+      first &+= length
     }
   }
 
