@@ -94,8 +94,9 @@ struct RowsKernel {
         : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
+    var shelf = Shelf()
     forEachBatch(first, last, size: size) { start, count in
-      let isTiled = read(start, count, results)
+      let isTiled = read(start, count, last: last, results, &shelf)
       conclude(count, results)
       var done = 0
       while done < count {
@@ -104,9 +105,10 @@ struct RowsKernel {
         done &+= step
       }
       guard hasMatrix else { return }
-      if Self.hasTiles && isTiled { return writeTiled(start, count, results) }
+      if Self.hasTiles && isTiled { return writeTiled(start, count, results, &shelf) }
       writeEach(start, count, results)
     }
+    if Self.hasTiles { writeShelf(&shelf) }
     let total = losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }
@@ -126,7 +128,9 @@ struct RowsKernel {
 
   /// The states of the rows, eight to a group of results; whether they are in the tile. Rows that nobody asks for
   /// are not read.
-  @inline(never) func read(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) -> Bool {
+  @inline(never) func read(
+    _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
+  ) -> Bool {
     var needed = Both(SIMD8<Int64>(), SIMD8<Int64>())
     needed.low = readTargets(start, min(count, step), results)
     if count > step { needed.high = readTargets(start &+ step, count &- step, results + 1) }
@@ -134,9 +138,10 @@ struct RowsKernel {
       if count <= step { (results + 1).pointee.targets = SIMD8(repeating: -1) }  // a tile has lanes for them
       let isDone =
         rows.isWide
-        ? readTile(Tile<Double>(rows), start, count, needed, results)
-        : readTile(Tile<Float>(rows), start, count, needed, results)
+        ? readTile(Double.self, start, count, last: last, needed, results, &shelf)
+        : readTile(Float.self, start, count, last: last, needed, results, &shelf)
       if isDone { return true }
+      drop(&shelf)
     }
     var lane = 0
     while lane < count {
@@ -175,9 +180,16 @@ struct RowsKernel {
 
   /// `read` of a tile; false where there is a row that has to be looked at on its own.
   @inline(__always) func readTile<E: Element>(
-    _ tile: Tile<E>, _ start: Int, _ count: Int, _ needed: Both<SIMD8<Int64>>, _ results: UnsafeMutablePointer<Results>
+    _ type: E.Type, _ start: Int, _ count: Int, last: Int, _ needed: Both<SIMD8<Int64>>,
+    _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) -> Bool {
-    tile.read(rows, problem.pointee.input, start, count, needed: needed)
+    if !shelf.rows.contains(start) {
+      writeShelf(&shelf)
+      shelf.rows.first = start
+      shelf.rows.end = Tile<E>(rows, shelf, start).read(rows, problem.pointee.input, start, count, last: last)
+    }
+    let tile = Tile<E>(rows, shelf, start)
+    tile.clearUnneeded(needed)
     let low = results
     let high = E.halves == 2 ? results + 1 : results
     if wanted.total {

@@ -4,18 +4,45 @@ import CXent
 import CXentSystem
 
 extension RowsKernel {
+  /// The output of the logits' shape, where there is only one.
+  @inline(__always) private var onlyMatrix: xentk_array? {
+    let p = problem.pointee
+    if p.grad.isGiven { return p.probs.isGiven || p.log_probs.isGiven ? nil : p.grad }
+    return p.probs.isGiven ? (p.log_probs.isGiven ? nil : p.probs) : p.log_probs
+  }
+
   /// `writeEach` of a tile: of the only such output as it is.
-  @inline(never) func writeTiled(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
-    let isOne =
-      (problem.pointee.grad.isGiven ? 1 : 0) + (problem.pointee.probs.isGiven ? 1 : 0)
-      + (problem.pointee.log_probs.isGiven ? 1 : 0) == 1
-    if isOne {
+  @inline(never) func writeTiled(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
+  ) {
+    if let array = onlyMatrix {
       let isDone =
         rows.isWide
-        ? writeTile(Tile<Double>(rows), start, count, results) : writeTile(Tile<Float>(rows), start, count, results)
+        ? writeTile(Double.self, start, count, array, results, &shelf)
+        : writeTile(Float.self, start, count, array, results, &shelf)
       if isDone { return }
     }
+    drop(&shelf)
     writeEach(start, count, results)
+  }
+
+  /// Leaves the tiles' memory to rows that are worked on one by one.
+  @inline(__always) func drop(_ shelf: inout Shelf) {
+    writeShelf(&shelf)
+    shelf.rows = Rows.Range(first: 0, end: 0)
+  }
+
+  /// Writes the tiles that are done.
+  @inline(never) func writeShelf(_ shelf: inout Shelf) {
+    let unwritten = shelf.unwritten
+    shelf.unwritten = Rows.Range(first: 0, end: 0)
+    guard unwritten.end > unwritten.first, let array = onlyMatrix else { return }
+    let length = unwritten.end &- unwritten.first
+    if rows.isWide {
+      Tile<Double>(rows, shelf, unwritten.first).writeAcross(rows, array, unwritten.first, length)
+    } else {
+      Tile<Float>(rows, shelf, unwritten.first).writeAcross(rows, array, unwritten.first, length)
+    }
   }
 
   @inline(never) func writeEach(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
@@ -26,30 +53,43 @@ extension RowsKernel {
     }
   }
 
-  @inline(__always) func writeTile<E: Element>(
+  @inline(__always) private func writeTile<E: Element>(
+    _ type: E.Type, _ start: Int, _ count: Int, _ array: xentk_array, _ results: UnsafeMutablePointer<Results>,
+    _ shelf: inout Shelf
+  ) -> Bool {
+    let tile = Tile<E>(rows, shelf, start)
+    guard make(tile, start, count, results) else { return false }
+    guard count == E.width && rows.isAcross(array, start, E.width) else {
+      tile.write(rows, array, start, count)
+      return true
+    }
+    if shelf.unwritten.end != start {
+      writeShelf(&shelf)
+      shelf.unwritten.first = start
+    }
+    shelf.unwritten.end = start &+ count
+    return true
+  }
+
+  /// Makes a tile the output that is wanted of it.
+  @inline(__always) private func make<E: Element>(
     _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
     let low = results
     let high = E.halves == 2 && count > step ? results + 1 : results
     if problem.pointee.log_probs.isGiven {
-      let array = problem.pointee.log_probs
       tile.makeLogSoftmax(
         Halves(low.pointee.largest.kept, high.pointee.largest.kept),
         Both(low.pointee.largestOutcome.ordinaryLoss, high.pointee.largestOutcome.ordinaryLoss),
         own: Halves(low.pointee.largestOutcome.logProbs, high.pointee.largestOutcome.logProbs),
-        at: Both(low.pointee.largest.index, high.pointee.largest.index), toOdd: array.size == 2)
-      tile.write(rows, array, start, count)
+        at: Both(low.pointee.largest.index, high.pointee.largest.index), toOdd: problem.pointee.log_probs.size == 2)
       return true
     }
     if problem.pointee.probs.isGiven {
       let one = Pair(Doubles(repeating: 1), Doubles())
       let none = SIMD8<Int64>(repeating: -1)
       let totals = Both(low.pointee.probTotals, high.pointee.probTotals)
-      guard tile.makeSoftmax(totals, Both(one, one), own: Halves(repeating: 0), at: Both(none, none)) else {
-        return false
-      }
-      tile.write(rows, problem.pointee.probs, start, count)
-      return true
+      return tile.makeSoftmax(totals, Both(one, one), own: Halves(repeating: 0), at: Both(none, none))
     }
     guard isPlainGrad else { return false }
     let factor = plainFactors(start, min(count, step), low)
@@ -62,10 +102,8 @@ extension RowsKernel {
       own.high = high.pointee.targetOutcome.others(times: factors.high) * -1
     }
     if problem.pointee.grad.size == 2 { own = Halves(oddFloats(own.low), oddFloats(own.high)) }
-    let targets = Both(low.pointee.targets, high.pointee.targets)
-    guard tile.makeSoftmax(totals, factors, own: own, at: targets) else { return false }
-    tile.write(rows, problem.pointee.grad, start, count)
-    return true
+    let targets = Both(low.pointee.targets, count > step ? high.pointee.targets : SIMD8(repeating: -1))
+    return tile.makeSoftmax(totals, factors, own: own, at: targets)
   }
 
   /// `plainFactor` of a group; 0 for rows that do not count.

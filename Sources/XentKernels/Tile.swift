@@ -4,14 +4,25 @@
 
 import CXentSystem
 
+/// The tiles of a kernel call that are in memory together. Where a class's elements of neighbouring rows lie next to each other,
+/// as in images, classes may be so far apart that the lines of one tile drive each other out of the caches: so several tiles are
+/// read together, and written together.
+struct Shelf {
+  /// What has been read, and what has been made of it and not yet been written.
+  var rows = Rows.Range(first: 0, end: 0), unwritten = Rows.Range(first: 0, end: 0)
+}
+
 struct Tile<E: Element> {
   /// Class after class, `width` rows of each.
   let x: UnsafeMutablePointer<E>
   let classes: Int
   private let workspace: UnsafeMutablePointer<xentk_workspace>
 
-  @inline(__always) init(_ rows: Rows) {
-    x = UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
+  /// The tile of the rows from `start` on, which are on the shelf or the first of it.
+  @inline(__always) init(_ rows: Rows, _ shelf: Shelf, _ start: Int) {
+    x =
+      UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
+      + (start &- shelf.rows.first) &* rows.classes
     classes = rows.classes
     workspace = rows.workspace
   }

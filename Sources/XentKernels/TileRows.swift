@@ -12,8 +12,8 @@ extension Tile {
     UnsafeMutableRawPointer(xentk_strip(rows.workspace, 2)).assumingMemoryBound(to: E.self)
   }
 
-  /// Reads `count` rows from `start` on. The lanes of those that are not `needed`, and those without a row, become 0.
-  @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, needed: Both<SIMD8<Int64>>) {
+  /// Reads `count` rows from `start` on, and more of those before `last` where that pays; gives where the rows read end.
+  @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, last: Int) -> Int {
     let isOwn = Int(array.dtype) == E.dtype && !rows.isChanged
     if count == E.width && isOwn && rows.isAlong(array) && classes >= step {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
@@ -25,20 +25,44 @@ extension Tile {
         c &+= step
       }
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
-      let p = UnsafeRawPointer(array.address(rows.position(start)))
-      let stride = Int(array.class_stride) &* Int(array.size)
-      var c = 0
-      while c < classes {
-        if isOwn {
-          E.store(E.load((p + c &* stride).assumingMemoryBound(to: E.self)), x + c &* E.width)
-        } else {
-          E.gather(p + c &* stride, array.dtype, stride: 1, E.width, into: x + c &* E.width)
-        }
-        c &+= 1
-      }
+      return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width), isOwn)
     } else {
       stage(rows, array, start, count)
     }
+    return start &+ count
+  }
+
+  /// Tiles that are read together: 512 bytes of a class, if there is room.
+  @inline(__always) private var mostTiles: Int {
+    min(8, Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / (classes &* MemoryLayout<E.Lanes>.size))
+  }
+
+  @inline(never) private func readAcross(
+    _ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int, _ isOwn: Bool
+  ) -> Int {
+    let tiles = length / E.width
+    let line = UnsafeRawPointer(array.address(rows.position(start)))
+    let stride = Int(array.class_stride) &* Int(array.size)
+    var c = 0
+    while c < classes {
+      var k = 0
+      while k < tiles {
+        let p = line + c &* stride + k &* E.width &* Int(array.size)
+        let to = x + (k &* classes &+ c) &* E.width
+        if isOwn {
+          E.store(E.load(p.assumingMemoryBound(to: E.self)), to)
+        } else {
+          E.gather(p, array.dtype, stride: 1, E.width, into: to)
+        }
+        k &+= 1
+      }
+      c &+= 1
+    }
+    return start &+ tiles &* E.width
+  }
+
+  /// The lanes of rows that are not needed become 0: what is in them is not to be looked at.
+  @inline(__always) func clearUnneeded(_ needed: Both<SIMD8<Int64>>) {
     let isUnneeded = Both(xentk_equal(needed.low, 0), xentk_equal(needed.high, 0))
     if xentk_any_doubles(isUnneeded.low) != 0 || E.halves == 2 && xentk_any_doubles(isUnneeded.high) != 0 {
       clear(isUnneeded)
@@ -101,8 +125,7 @@ extension Tile {
 
   /// Writes the first `count` lanes to the rows from `start` on.
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
-    let isOwn = Int(array.dtype) == E.dtype
-    if count == E.width && isOwn && rows.isAlong(array) && classes >= step {
+    if count == E.width && Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       var c = 0
       while c < classes {
@@ -110,20 +133,30 @@ extension Tile {
         E.toRows(UnsafePointer(x) + first &* E.width, p + first, Int(array.outer_stride))
         c &+= step
       }
-    } else if count == E.width && rows.isAcross(array, start, E.width) {
-      let p = array.address(rows.position(start))
-      let stride = Int(array.class_stride) &* Int(array.size)
-      var c = 0
-      while c < classes {
-        if isOwn {
-          E.store(self[c], (p + c &* stride).assumingMemoryBound(to: E.self))
-        } else {
-          E.scatter(UnsafePointer(x) + c &* E.width, E.width, to: p + c &* stride, array.dtype, stride: 1)
-        }
-        c &+= 1
-      }
     } else {
       unstage(rows, array, start, count)
+    }
+  }
+
+  /// Writes this tile and those behind it on the shelf, `length` rows in all.
+  @inline(never) func writeAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) {
+    let line = array.address(rows.position(start))
+    let stride = Int(array.class_stride) &* Int(array.size)
+    let isOwn = Int(array.dtype) == E.dtype
+    var c = 0
+    while c < classes {
+      var k = 0
+      while k < length / E.width {
+        let p = line + c &* stride + k &* E.width &* Int(array.size)
+        let from = UnsafePointer(x) + (k &* classes &+ c) &* E.width
+        if isOwn {
+          E.store(E.load(from), p.assumingMemoryBound(to: E.self))
+        } else {
+          E.scatter(from, E.width, to: p, array.dtype, stride: 1)
+        }
+        k &+= 1
+      }
+      c &+= 1
     }
   }
 
@@ -163,6 +196,12 @@ extension Rows {
   /// Whether each row's classes lie next to each other, and rows at one distance.
   @inline(__always) func isAlong(_ array: xentk_array) -> Bool {
     problem.pointee.inner == 1 && array.class_stride == 1
+  }
+
+  /// How many of the rows from `start` on, before `last`, lie in one image.
+  @inline(__always) func run(from start: Int, last: Int, atMost most: Int) -> Int {
+    let inner = Int(problem.pointee.inner)
+    return min(most, min(last &- start, inner == 1 ? most : inner &- start % inner))
   }
 
   /// Whether each class's elements of `count` rows lie next to each other.
