@@ -192,18 +192,19 @@ struct RowsKernel {
     tile.clearUnneeded(needed)
     let low = results
     let high = E.halves == 2 ? results + 1 : results
+    let extremes = tile.extremes()
     if wanted.total {
       let none = SIMD8<Int64>(repeating: -1)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.total, &high.pointee.total)
-      guard tile.states(keeping: Both(none, none), in: states) else { return false }
+      guard tile.states(keeping: Both(none, none), extremes, in: states) else { return false }
     }
     if wanted.target {
       let targets = Both(low.pointee.targets, high.pointee.targets)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.target, &high.pointee.target)
-      guard tile.states(keeping: targets, in: states) else { return false }
+      guard tile.states(keeping: targets, extremes, in: states) else { return false }
     }
     if !wanted.largest { return true }
-    return tile.statesOfLargest(in: Both(&low.pointee.largest, &high.pointee.largest))
+    return tile.statesOfLargest(extremes, in: Both(&low.pointee.largest, &high.pointee.largest))
   }
 
   @inline(never) func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {

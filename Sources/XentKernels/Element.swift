@@ -10,9 +10,19 @@ struct Window<E: Element> {
   /// Where the exponent would leave the format: smaller x are taken for it. They are 2^-240 or less of what matters.
   var lowest: E
 
-  @inline(__always) init(shift: Double) {
-    magic = E(rounding: E.magicBase + (E.exponentBias + shift) * E.magicStep)
-    lowest = E(rounding: (E.smallestExponent - shift) * 0.6931471805599453)
+  @inline(__always) init(shift: E) {
+    magic = E.magicBase + (E.exponentBias + shift) * E.magicStep
+    lowest = (E.smallestExponent - shift) * E.ln2
+  }
+}
+
+/// `Window` for a row in each lane.
+struct LaneWindow<E: Element> {
+  let magic, lowest: E.Lanes
+
+  @inline(__always) init(shift: E.Lanes) {
+    magic = (shift + E.exponentBias) * E.magicStep + E.magicBase
+    lowest = (E.Lanes(repeating: E.smallestExponent) - shift) * E.ln2
   }
 }
 
@@ -30,23 +40,31 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// Terms carry this factor (see Float), to be divided out once.
   static var bias: Double { get }
   /// Sums are formed of terms of which the largest has about this exponent, …
-  static var sumShift: Double { get }
+  static var sumShift: Self { get }
   /// … on top of this number, so that no addition meets an addend larger than the sum (Fast2Sum, Dekker 1971).
   static var preload: Self { get }
   /// Outputs are formed as 2^outputShift times their value, so that the one rounding to a subnormal comes last.
-  static var outputShift: Double { get }
+  static var outputShift: Self { get }
   /// The smallest exponent a term may have.
-  static var smallestExponent: Double { get }
+  static var smallestExponent: Self { get }
 
-  /// A window's magic number is magicBase + (exponentBias + shift)·magicStep.
-  static var magicBase: Double { get }
-  static var exponentBias: Double { get }
-  static var magicStep: Double { get }
+  /// A window's magic number is magicBase + (exponentBias + shift)·magicStep, exactly.
+  static var magicBase: Self { get }
+  static var exponentBias: Self { get }
+  static var magicStep: Self { get }
+  static var ln2: Self { get }
+  static var log2e: Self { get }
+  /// Added to a number of up to 2^16 and taken away again it leaves that rounded to a whole number.
+  static var wholeNumber: Self { get }
 
   static func term(_ x: Lanes, _ magic: Lanes) -> Term<Self>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
   /// the two below, because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
+  /// `b` where it is less than `a`, otherwise `a`.
+  static func smaller(_ a: Lanes, _ b: Lanes) -> Lanes
+  /// Whether any lane is not within ±2^15.
+  static func isFar(_ v: Lanes) -> Bool
   /// `v`, but `value` where `x` is `y`.
   static func replacing(_ v: Lanes, with value: Lanes, where x: Lanes, is y: Lanes) -> Lanes
   /// `v`, but `value` where `x` is less than `y`.
@@ -126,14 +144,17 @@ extension Float: Element {
   // exp(x) = 2^(n/8)·exp(r), n = round(8x / ln 2), |r| ≤ ln2 / 16. The table holds γ·2^(j/8): with this γ all eight are
   // floats to within 2^-28.4, so that a term's head is one float and its tail, exp(r) − 1, is small.
   static var bias: Double { 0x1.16747bf7c5b82p0 }
-  static var sumShift: Double { 118 }
+  static var sumShift: Float { 118 }
   static var preload: Float { 0x1p124 }
-  static var outputShift: Double { 64 }
-  static var smallestExponent: Double { -125 }
+  static var outputShift: Float { 64 }
+  static var smallestExponent: Float { -125 }
 
-  static var magicBase: Double { 0x1.8p23 }
-  static var exponentBias: Double { 127 }
-  static var magicStep: Double { 8 }
+  static var magicBase: Float { 0x1.8p23 }
+  static var exponentBias: Float { 127 }
+  static var magicStep: Float { 8 }
+  static var ln2: Float { 0x1.62e43p-1 }
+  static var log2e: Float { 0x1.715476p0 }
+  static var wholeNumber: Float { 0x1.8p23 }
 
   @inline(__always) static func term(_ x: Floats, _ magic: Floats) -> Term<Float> {
     // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
@@ -156,6 +177,10 @@ extension Float: Element {
   }
 
   @inline(__always) static func larger(_ a: Floats, _ b: Floats) -> Floats { xentk_larger(a, b) }
+  @inline(__always) static func smaller(_ a: Floats, _ b: Floats) -> Floats { xentk_smaller(a, b) }
+  @inline(__always) static func isFar(_ v: Floats) -> Bool {
+    xentk_any(unsafeBitCast(.!((v .<= 0x1p15) .& (v .>= -0x1p15)), to: SIMD16<Int32>.self)) != 0
+  }
   @inline(__always) static func replacing(_ v: Floats, with value: Floats, where x: Floats, is y: Floats) -> Floats {
     v.replacing(with: value, where: x .== y)
   }
@@ -223,6 +248,9 @@ extension Double: Element {
   static var bias: Double { 1 }
   static var sumShift: Double { 0 }
   static var preload: Double { 64 }
+  static var ln2: Double { 0.6931471805599453 }
+  static var log2e: Double { 0x1.71547652b82fep0 }
+  static var wholeNumber: Double { 0x1.8p52 }
   static var outputShift: Double { 512 }
   static var smallestExponent: Double { -1020 }
 
@@ -237,6 +265,8 @@ extension Double: Element {
   }
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
+  @inline(__always) static func smaller(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_smaller_doubles(a, b) }
+  @inline(__always) static func isFar(_ v: Doubles) -> Bool { isAny(.!((v .<= 0x1p15) .& (v .>= -0x1p15))) }
   @inline(__always) static func replacing(
     _ v: Doubles, with value: Doubles, where x: Doubles, is y: Doubles
   ) -> Doubles { v.replacing(with: value, where: x .== y) }

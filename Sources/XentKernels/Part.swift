@@ -171,12 +171,11 @@ struct Part<E: Element> {
   @inline(never) func sum(largest known: E? = nil) -> Wide {
     let largest = known ?? maximum()
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
-    let x = largest.widened
-    let anchor = Wide.anchor(for: x)
-    let exponent = ((x - anchor) * log2e).rounded(.toNearestOrEven)
+    let anchor = Wide.anchor(for: largest.widened)
+    let exponent = ((anchor == 0 ? largest : 0) * E.log2e + E.wholeNumber) - E.wholeNumber
     let total = sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
-    let scale = powerOfTwo(-E.sumShift) / E.bias
-    return Wide(total.hi * scale, total.lo * scale, exponent: exponent, anchor: anchor)
+    let scale = powerOfTwo(-E.sumShift.widened) / E.bias
+    return Wide(total.hi * scale, total.lo * scale, exponent: exponent.widened, anchor: anchor)
   }
 
   @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {

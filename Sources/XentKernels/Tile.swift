@@ -32,27 +32,46 @@ struct Tile<E: Element> {
   // ---- States -------------------------------------------------------------------------------------------------------
 
   /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
-  /// elements up to 2^15, and not of masks alone.
-  @inline(never) func states(keeping index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
+  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile.
+  @inline(never) func states(
+    keeping index: Both<SIMD8<Int64>>, _ extremes: (largest: E.Lanes, second: E.Lanes),
+    in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
     let kept = take(index)
-    let isDone = sums(kept, index, in: out)
+    let isDone = sums(
+      kept, index, largest: E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest), in: out)
     put(kept, at: index)
     return isDone
   }
 
   /// The same with the first of the largest elements kept out.
-  @inline(never) func statesOfLargest(in out: Both<UnsafeMutablePointer<Batch>>) -> Bool {
-    let largest = largest()
+  @inline(never) func statesOfLargest(
+    _ extremes: (largest: E.Lanes, second: E.Lanes), in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
     var place = E.Lanes(repeating: -1)
     var number = E.Lanes(repeating: E(rounding: Double(classes)))
     var c = classes
     while c > 0 {
       c &-= 1
       number -= E.Lanes(repeating: 1)
-      place = E.replacing(place, with: number, where: self[c], is: largest)
+      place = E.replacing(place, with: number, where: self[c], is: extremes.largest)
     }
     let index = Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1)))
-    return states(keeping: index, in: out)
+    return states(keeping: index, extremes, in: out)
+  }
+
+  /// The largest element of each row, and the largest without one such; NaNs are passed over.
+  @inline(__always) func extremes() -> (largest: E.Lanes, second: E.Lanes) {
+    var largest = E.Lanes(repeating: -.infinity)
+    var second = largest
+    var c = 0
+    while c < classes {
+      let x = self[c]
+      second = E.larger(second, E.smaller(x, largest))
+      largest = E.larger(largest, x)
+      c &+= 1
+    }
+    return (largest, second)
   }
 
   /// The elements at each row's index, and −inf in their place.
@@ -88,27 +107,16 @@ struct Tile<E: Element> {
     if E.halves == 2 { each(index.high, step) }
   }
 
-  @inline(__always) private func largest() -> E.Lanes {
-    var largest = E.Lanes(repeating: -.infinity)
-    var c = 0
-    while c < classes {
-      largest = E.larger(largest, self[c])
-      c &+= 1
-    }
-    return largest
-  }
-
   @inline(__always) private func sums(
-    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, in out: Both<UnsafeMutablePointer<Batch>>
+    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
-    let largest = largest()
-    let largests = Halves(E.widened(largest, 0), E.widened(largest, 1))
-    if !isNear(largests.low) || (E.halves == 2 && !isNear(largests.high)) { return false }
-    let magic = Halves(repeating: 0x1.8p52)
-    let exponent = fma(largests, Halves(repeating: log2e), magic) - magic
-    let window = LaneWindow<E>(shift: Halves(repeating: E.sumShift) - exponent)
+    if E.isFar(largest) { return false }
+    let whole = E.Lanes(repeating: E.wholeNumber)
+    let rounded = (largest * E.log2e + whole) - whole
+    let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
+    let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
     let total = classes <= E.folded ? folded(window) : summed(window, Slots<E>(xentk_states(workspace)))
-    let scale = powerOfTwo(-E.sumShift) / E.bias
+    let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
       index: index.low)
@@ -181,9 +189,6 @@ struct Tile<E: Element> {
     return (Halves(low.hi, high.hi), Halves(low.lo, high.lo))
   }
 
-  /// Whether all of eight are within ±2^15.
-  @inline(__always) private func isNear(_ v: Doubles) -> Bool { !isAny(.!((v .<= 0x1p15) .& (v .>= -0x1p15))) }
-
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
   /// Makes factor·exp(x) / total of every element, as `Writer` does; false, and nothing done, where that is not for
@@ -193,13 +198,13 @@ struct Tile<E: Element> {
   ) -> Bool {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
-    let window = LaneWindow<E>(shift: share.shift)
+    let window = LaneWindow<E>(shift: E.rounded(share.shift))
     let kh = E.rounded(share.mantissa)
     let kl = E.rounded(
       Halves(
         (share.mantissa.low - E.widened(kh, 0)) + share.rest.low,
         (share.mantissa.high - E.widened(kh, 1)) + share.rest.high))
-    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened)))
     var c = 0
     while c < classes {
       let term = E.term(E.larger(self[c], window.lowest), window.magic)
@@ -321,18 +326,6 @@ private struct Slots<E: Element> {
   }
 }
 
-/// `Window` for a row in each lane.
-struct LaneWindow<E: Element> {
-  let magic, lowest: E.Lanes
-
-  @inline(__always) init(shift: Halves) {
-    @inline(__always) func magic(_ shift: Doubles) -> Doubles { E.magicBase + (E.exponentBias + shift) * E.magicStep }
-    @inline(__always) func lowest(_ shift: Doubles) -> Doubles { (E.smallestExponent - shift) * 0.6931471805599453 }
-    self.magic = E.rounded(Halves(magic(shift.low), magic(shift.high)))
-    self.lowest = E.rounded(Halves(lowest(shift.low), lowest(shift.high)))
-  }
-}
-
 /// factor / total of each row as a mantissa and the window's shift; of no use unless all of them are ordinary.
 private struct Shares<E: Element> {
   let mantissa, rest, shift: Halves
@@ -354,13 +347,13 @@ private struct Shares<E: Element> {
     let share = factor / total * (1 / E.bias)
     let own = chosen(share .== 0, Halves(repeating: 0), else: Halves(binaryExponent(share.low), binaryExponent(share.high)))
     mantissa = share * powerOfTwo(-own)
-    shift = own - exponent + E.outputShift
+    shift = own - exponent + E.outputShift.widened
     rest = Halves(repeating: 0)
   }
 
   @inline(__always) private static func areOrdinary(_ total: Doubles, _ factor: Doubles) -> Bool {
     let size = chosen(factor .< 0, 0 - factor, else: factor)
-    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift - 4)) .| (size .== 0)
+    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift.widened - 4)) .| (size .== 0)
     return !isAny(.!((total .> 0) .& (total .< .infinity) .& isUsual))
   }
 
@@ -371,7 +364,7 @@ private struct Shares<E: Element> {
     let lo = share.lo * (1 / E.bias)
     let exponent = chosen(hi .== 0, Doubles(), else: binaryExponent(hi))
     let unit = powerOfTwo(0 - exponent)
-    shift = Both(exponent - total.exponent + E.outputShift, Doubles())
+    shift = Both(exponent - total.exponent + E.outputShift.widened, Doubles())
     mantissa = Both(hi * unit, Doubles())
     rest = Both(lo * unit, Doubles())
   }

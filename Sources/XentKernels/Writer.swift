@@ -68,7 +68,7 @@ struct Writer<E: Element> {
     let size = factor.hi.magnitude
     if !total.isOrdinary {
       spread(E.nan, over: out, count)
-    } else if size == 0 || (size > 0x1p-480 && size < powerOfTwo(E.outputShift - 4)) {
+    } else if size == 0 || (size > 0x1p-480 && size < powerOfTwo(E.outputShift.widened - 4)) {
       writeInRange(x, to: out, count)
     } else {
       writeAnyRange(x, to: out, count)
@@ -79,7 +79,7 @@ struct Writer<E: Element> {
     let quotient = quotient(1 / E.bias)
     let exponent = Double(Int((quotient.hi.bitPattern &>> 52) & 0x7FF) &- 1023)
     let unit = quotient.hi == 0 ? 1 : powerOfTwo(-exponent)
-    let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
+    let shift = E(rounding: (quotient.hi == 0 ? 0 : exponent) - total.exponent) + E.outputShift
     let hi = E(rounding: quotient.hi * unit)
     let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
     Part(x, count: count, hole: -1, stage: stage).forEachRun(less: E(rounding: total.anchor)) { source, first, n in
@@ -95,7 +95,7 @@ struct Writer<E: Element> {
     let lowest = E.Lanes(repeating: window.lowest)
     let kh = E.Lanes(repeating: hi)
     let kl = E.Lanes(repeating: lo)
-    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
+    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened)))
     forEachStep(count, E.width) { i, n in
       // `x` is staged in whole steps where `count` is not.
       let term = E.term(E.larger(E.load(x + i), lowest), magic)
