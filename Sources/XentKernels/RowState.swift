@@ -52,12 +52,13 @@ extension RowState {
       }
       rest = Part(x, count: count, hole: isHere ? place : -1, stage: stage).sum()
     case .largest:
-      let (value, first, others) = Part(x, count: count, hole: -1, stage: stage).firstMaximum()
+      var part = Part(x, count: count, hole: -1, stage: stage)
+      let (value, first, others) = part.leaveOutFirstMaximum()
       if first >= 0 {
         index = start &+ first
         self.kept = value.widened
       }
-      rest = Part(x, count: count, hole: first, stage: stage).sum(largest: others)
+      rest = part.sum(largest: others)
     }
   }
 

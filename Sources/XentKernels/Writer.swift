@@ -5,29 +5,11 @@ import CXentSystem
 extension Element {
   /// `count` (up to all) lanes; the others are 0.
   @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
-    count == width ? load(p) : loadFew(p, count)
+    count == width ? load(p) : loadFew(p, count, else: 0)
   }
 
   @inline(__always) static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
     if count == width { store(v, p) } else { storeFew(v, p, count) }
-  }
-
-  @inline(never) private static func loadFew(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
-    var v = Lanes(repeating: 0)
-    var i = 0
-    while i < count {
-      v[i] = p[i]
-      i &+= 1
-    }
-    return v
-  }
-
-  @inline(never) private static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
-    var i = 0
-    while i < count {
-      p[i] = v[i]
-      i &+= 1
-    }
   }
 }
 
@@ -82,8 +64,14 @@ struct Writer<E: Element> {
     let shift = (quotient.hi == 0 ? 0 : exponent) - total.exponent + E.outputShift
     let hi = E(rounding: quotient.hi * unit)
     let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
-    Part(x, count: count, hole: -1, stage: stage).forEachRun(less: E(rounding: total.anchor)) { source, first, n in
-      Self.write(source, to: out + first, min(n, count &- first), Window(shift: shift), hi, lo)
+    let window = Window<E>(shift: shift)
+    let anchor = E(rounding: total.anchor)
+    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo) }
+    let part = Part(x, count: count, hole: -1, stage: stage)
+    var first = 0
+    while first < count {
+      Self.write(part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo)
+      first &+= E.strip
     }
   }
 
@@ -97,8 +85,7 @@ struct Writer<E: Element> {
     let kl = E.Lanes(repeating: lo)
     let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift)))
     forEachStep(count, E.width) { i, n in
-      // `x` is staged in whole steps where `count` is not.
-      let term = E.term(E.larger(E.load(x + i), lowest), magic)
+      let term = E.term(E.larger(E.load(x + i, n), lowest), magic)
       let major = term.scale * term.major
       let product = major * kh
       let lost = E.multiplyAdd(major, kh, -product)
