@@ -17,11 +17,13 @@ struct Stage<E: Element> {
   /// The lanes' largest of every strip of a chunk.
   let maxima: UnsafeMutablePointer<E>
 
-  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
+  /// There are two for parts that are worked on at the same time, 0 and 1. 2 is for what is written meanwhile: where the
+  /// maxima are, which are of use only until the largest is known.
+  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>, _ number: Int32 = 0) {
     func strip(_ number: Int32) -> UnsafeMutablePointer<E> {
       UnsafeMutableRawPointer(xentk_strip(workspace, number)).assumingMemoryBound(to: E.self)
     }
-    (holed, last, maxima) = (strip(0), strip(1), strip(4))
+    (holed, last, maxima) = (strip(2 &* number), strip(2 &* number &+ 1), strip(4))
   }
 
   @inline(never) func fill(
@@ -114,7 +116,7 @@ struct Part<E: Element> {
   }
 
   /// The largest element, −inf if there is none; NaNs are passed over.
-  @inline(__always) private func maximum() -> E {
+  @inline(__always) func maximum() -> E {
     var all = E.Lanes(repeating: -.infinity)
     var first = 0
     while first < count {
@@ -168,12 +170,12 @@ struct Part<E: Element> {
     return (x[i], i, E.largestLane(others))
   }
 
-  /// Σ exp(x) over the part, whose largest element may be known.
-  @inline(never) func sum(largest known: E? = nil) -> Wide { sum(known ?? maximum(), terms: nil) }
+  /// Σ exp(x) over the part, whose largest element is known.
+  @inline(never) func sum(largest: E) -> Wide { sum(largest, terms: nil) }
 
-  /// The same, and each step's terms go to `terms`, scale and minor part. Where the sum is no ordinary one, or has an
-  /// anchor, there are none.
-  @inline(never) func sum(terms: UnsafeMutablePointer<E>) -> Wide { sum(maximum(), terms: terms) }
+  /// The same, and each step's terms go to `terms`, scales before minor parts: of no use where the sum is no ordinary one
+  /// or has an anchor.
+  @inline(never) func sum(largest: E, terms: UnsafeMutablePointer<E>) -> Wide { sum(largest, terms: terms) }
 
   @inline(__always) private func sum(_ largest: E, terms: UnsafeMutablePointer<E>?) -> Wide {
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
@@ -181,13 +183,9 @@ struct Part<E: Element> {
     let anchor = Wide.anchor(for: x)
     let exponent = ((x - anchor) * log2e).rounded(.toNearestOrEven)
     let window = Window<E>(shift: E.sumShift - exponent)
-    let total = anchor == 0 ? sum(window, less: 0, terms: terms) : sumFar(window, less: largest)
+    let total = sum(window, less: anchor == 0 ? 0 : largest, terms: terms)
     let scale = powerOfTwo(-E.sumShift) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: exponent, anchor: anchor)
-  }
-
-  @inline(never) private func sumFar(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
-    sum(window, less: anchor, terms: nil)
   }
 
   @inline(__always) private func sum(
