@@ -311,6 +311,46 @@ XENTK_INLINE xentk_long8lanes xentk_load_ints(const void *_Nonnull p) {
 XENTK_EXTREMES(, xentk_float16lanes, xentk_int16lanes)
 XENTK_EXTREMES(_doubles, xentk_double8lanes, xentk_long8lanes)
 #undef XENTK_EXTREMES
+/* Bit k: lane k of one is that of the other. */
+XENTK_INLINE uint32_t xentk_equal_floats(xentk_float16lanes a, xentk_float16lanes b) {
+#if defined(__AVX512F__)
+  typedef float v16sf __attribute__((vector_size(64)));
+  return (uint16_t)__builtin_ia32_cmpps512_mask((v16sf)a, (v16sf)b, 0, (uint16_t)-1, 4);
+#else
+  xentk_int16lanes equal = (xentk_int16lanes)(a == b);
+  uint32_t bits = 0;
+  for (int lane = 0; lane < 16; lane++) bits |= (uint32_t)equal[lane] & 1u << lane;
+  return bits;
+#endif
+}
+XENTK_INLINE uint32_t xentk_equal_doubles(xentk_double8lanes a, xentk_double8lanes b) {
+  typedef int64_t long8lanes __attribute__((vector_size(64)));
+  long8lanes equal = (long8lanes)(a == b);
+  uint32_t bits = 0;
+  for (int lane = 0; lane < 8; lane++) bits |= (uint32_t)equal[lane] & 1u << lane;
+  return bits;
+}
+
+/* The first `count` of sixteen, less than all of them; the others are `other`, and what is beyond is left alone. */
+XENTK_INLINE xentk_float16lanes xentk_load_few_floats(const void *_Nonnull p, int32_t count, float other) {
+  xentk_float16lanes v = {0};
+  v += other;
+#if defined(__AVX512F__)
+  typedef float v16sf __attribute__((vector_size(64)));
+  return (xentk_float16lanes)__builtin_ia32_loadups512_mask((const float *)p, (v16sf)v, (uint16_t)((1u << count) - 1));
+#else
+  for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)&v + 4 * i, (const char *)p + 4 * i, 4);
+  return v;
+#endif
+}
+XENTK_INLINE void xentk_store_few_floats(void *_Nonnull p, xentk_float16lanes v, int32_t count) {
+#if defined(__AVX512F__)
+  typedef float v16sf __attribute__((vector_size(64)));
+  __builtin_ia32_storeups512_mask((float *)p, (v16sf)v, (uint16_t)((1u << count) - 1));
+#else
+  for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)p + 4 * i, (const char *)&v + 4 * i, 4);
+#endif
+}
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */
 XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }

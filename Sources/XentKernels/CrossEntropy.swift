@@ -37,6 +37,8 @@ struct RowsKernel {
   let sharedFactor: (hi: Double, lo: Double)?
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
+  /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
+  let isInTurn, keepsTerms: Bool
 
   @inline(__always) init(_ rows: Rows) {
     self.rows = rows
@@ -82,10 +84,17 @@ struct RowsKernel {
     let hasTop = p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
     isQuick = wanted.isOne && rows.classes > 0 && !hasTop
     isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
+    isInTurn = isQuick && !isShort && !rows.isWide && rows.classes <= chunk
+    let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
+    keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
+  }
+
+  /// Whether there are outputs of the logits' shape.
+  @inline(__always) var hasMatrix: Bool {
+    problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
   }
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
-    let hasMatrix = problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
     let size =
       hasTop
       ? 1
@@ -105,6 +114,7 @@ struct RowsKernel {
         done &+= step
       }
       guard hasMatrix else { return }
+      if keepsTerms { return putTargets(start, count, results) }
       if Self.hasTiles && isTiled { return writeTiled(start, count, results, &shelf) }
       writeEach(start, count, results)
     }
@@ -142,6 +152,11 @@ struct RowsKernel {
         : readTile(Float.self, start, count, last: last, needed, results, &shelf)
       if isDone { return true }
       drop(&shelf)
+    }
+    if isInTurn {
+      clear(results)
+      readInTurn(start, count, needed.low, results)
+      return false
     }
     var lane = 0
     while lane < count {

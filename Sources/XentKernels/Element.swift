@@ -31,6 +31,31 @@ struct Term<E: Element> {
   var scale, major, minor: E.Lanes
 }
 
+/// Four of a kind.
+struct Four<Value> {
+  var a, b, c, d: Value
+
+  @inline(__always) init(_ a: Value, _ b: Value, _ c: Value, _ d: Value) {
+    self.a = a
+    self.b = b
+    self.c = c
+    self.d = d
+  }
+
+  @inline(__always) func map<Result>(_ f: (Value) -> Result) -> Four<Result> { Four<Result>(f(a), f(b), f(c), f(d)) }
+
+  @inline(__always) func map<Other, Result>(_ other: Four<Other>, _ f: (Value, Other) -> Result) -> Four<Result> {
+    Four<Result>(f(a, other.a), f(b, other.b), f(c, other.c), f(d, other.d))
+  }
+
+  @inline(__always) func forEach(_ f: (Value) -> Void) {
+    f(a)
+    f(b)
+    f(c)
+    f(d)
+  }
+}
+
 protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// What goes through the registers together: 64 bytes.
   associatedtype Lanes: SIMD where Lanes.Scalar == Self
@@ -58,6 +83,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static var wholeNumber: Self { get }
 
   static func term(_ x: Lanes, _ magic: Lanes) -> Term<Self>
+  /// The same of four steps, operation by operation: a processor that looks ahead finds more of them ready.
+  static func terms(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Term<Self>>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
   /// the two below, because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
@@ -81,8 +108,16 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// rounded again, to 16 bits.
   static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) -> Lanes
 
+  /// Bit k: lane k of one is that of the other.
+  static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
+  /// The lanes' numbers.
+  static var places: Lanes { get }
+
   static func load(_ p: UnsafePointer<Self>) -> Lanes
   static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
+  /// `count` lanes, less than all of them; what is beyond is not looked at.
+  static func loadFew(_ p: UnsafePointer<Self>, _ count: Int, else other: Self) -> Lanes
+  static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int)
   /// Its number in xent.h.
   static var dtype: Int { get }
   /// Eight classes of `width` rows to a lane for each row: to[c·width + r] = from[r·stride + c]; and back.
@@ -157,23 +192,45 @@ extension Float: Element {
   static var wholeNumber: Float { 0x1.8p23 }
 
   @inline(__always) static func term(_ x: Floats, _ magic: Floats) -> Term<Float> {
+    let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)  // 8 / ln 2
+    let r = remainder(x, biased - magic)
+    return Term(
+      scale: scale(biased), major: Floats(repeating: 1), minor: fma(r * r, bend(r), r))
+  }
+
+  @inline(__always) static func terms(_ x: Four<Floats>, _ magic: Floats) -> Four<Term<Float>> {
+    let biased = x.map { fma($0, Floats(repeating: 0x1.715476p3), magic) }
+    let n = biased.map { $0 - magic }
+    let y = x.map(n) { fma($1, Floats(repeating: -0x1.62e43p-4), $0) }
+    let r = y.map(n) { fma($1, Floats(repeating: 0x1.05c610p-32), $0) }
+    let scales = biased.map { scale($0) }
+    let slopes = r.map { fma(Floats(repeating: 0x1.55483ep-5), $0, Floats(repeating: 0x1.555c78p-3)) }
+    let bends = slopes.map(r) { fma($0, $1, Floats(repeating: 0.5)) }
+    let minors = r.map(bends) { fma($0 * $0, $1, $0) }
+    return scales.map(minors) { Term(scale: $0, major: Floats(repeating: 1), minor: $1) }
+  }
+
+  /// x − n·ln2/8.
+  @inline(__always) private static func remainder(_ x: Floats, _ n: Floats) -> Floats {
+    // ln2 / 8 in two parts; the first has 21 bits, so that its product with n is exact.
+    fma(n, Floats(repeating: 0x1.05c610p-32), fma(n, Floats(repeating: -0x1.62e43p-4), x))
+  }
+
+  /// γ·2^(n/8), n and the window's shift being the low bits.
+  @inline(__always) private static func scale(_ biased: Floats) -> Floats {
     // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
     let eight =
       (SIMD8<Int32>(
         0x3f8b_3a3e, 0x3f97_d424, 0x3fa5_9202, 0x3fb4_8e45, 0x3fc4_e5be, 0x3fd6_b7da, 0x3fea_26de, 0x3fff_5829)
         &- 0x3f80_0000) &- (SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7) &<< 20)
     let table = SIMD16(lowHalf: eight, highHalf: eight)
-    let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)  // 8 / ln 2
-    let n = biased - magic
-    // ln2 / 8 in two parts; the first has 21 bits, so that its product with n is exact.
-    let r = fma(n, Floats(repeating: 0x1.05c610p-32), fma(n, Floats(repeating: -0x1.62e43p-4), x))
     let index = unsafeBitCast(biased, to: SIMD16<Int32>.self)
-    let scale = (index &<< 20) &+ xentk_lookup(table, index)
-    // exp(r) − 1 by a minimax polynomial, error 2^-29.
-    let bend = fma(
-      fma(Floats(repeating: 0x1.55483ep-5), r, Floats(repeating: 0x1.555c78p-3)), r, Floats(repeating: 0.5))
-    return Term(
-      scale: unsafeBitCast(scale, to: Floats.self), major: Floats(repeating: 1), minor: fma(r * r, bend, r))
+    return unsafeBitCast((index &<< 20) &+ xentk_lookup(table, index), to: Floats.self)
+  }
+
+  /// (exp(r) − 1 − r) / r² by a minimax polynomial, error of exp(r) 2^-29.
+  @inline(__always) private static func bend(_ r: Floats) -> Floats {
+    fma(fma(Floats(repeating: 0x1.55483ep-5), r, Floats(repeating: 0x1.555c78p-3)), r, Floats(repeating: 0.5))
   }
 
   @inline(__always) static func larger(_ a: Floats, _ b: Floats) -> Floats { xentk_larger(a, b) }
@@ -219,7 +276,15 @@ extension Float: Element {
     let high = (widened(x, 1) - largest.high) - loss.high.hi
     return rounded(toOdd ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
   }
+  @inline(__always) static func equalLanes(_ a: Floats, _ b: Floats) -> UInt32 { xentk_equal_floats(a, b) }
+  @inline(__always) static var places: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Floats { xentk_load_floats(p) }
+  @inline(__always) static func loadFew(_ p: UnsafePointer<Float>, _ count: Int, else other: Float) -> Floats {
+    xentk_load_few_floats(p, Int32(truncatingIfNeeded: count), other)
+  }
+  @inline(__always) static func storeFew(_ v: Floats, _ p: UnsafeMutablePointer<Float>, _ count: Int) {
+    xentk_store_few_floats(p, v, Int32(truncatingIfNeeded: count))
+  }
   @inline(__always) static func store(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
   @inline(__always) static func widened(_ v: Floats, _ half: Int) -> Doubles {
     xentk_doubles(half == 0 ? xentk_low(v) : xentk_high(v))
@@ -264,6 +329,10 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
+  @inline(__always) static func terms(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Term<Double>> {
+    x.map { term($0, magic) }
+  }
+
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
   @inline(__always) static func smaller(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_smaller_doubles(a, b) }
   @inline(__always) static func isFar(_ v: Doubles) -> Bool { isAny(.!((v .<= 0x1p15) .& (v .>= -0x1p15))) }
@@ -292,7 +361,25 @@ extension Double: Element {
     let rest = lost + gapLost - loss.low.lo
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
+  @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
+  @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
+  @inline(never) static func loadFew(_ p: UnsafePointer<Double>, _ count: Int, else other: Double) -> Doubles {
+    var v = Doubles(repeating: other)
+    var i = 0
+    while i < count {
+      v[i] = p[i]
+      i &+= 1
+    }
+    return v
+  }
+  @inline(never) static func storeFew(_ v: Doubles, _ p: UnsafeMutablePointer<Double>, _ count: Int) {
+    var i = 0
+    while i < count {
+      p[i] = v[i]
+      i &+= 1
+    }
+  }
   @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
   @inline(__always) static func widened(_ v: Doubles, _ half: Int) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Halves) -> Doubles { v.low }

@@ -213,12 +213,9 @@ extension Batch {
       outcomes.high.pointee.set(others: share.high)
     }
     if let totals {
-      let isSmaller = zExponent .> 0
-      let scale = powerOfTwo(clamped(chosen(isSmaller, -zExponent, else: zExponent), -1000, 0))
-      let sum = chosen(isSmaller, rest, else: e.value) + chosen(isSmaller, e.value, else: rest) * scale
-      let exponent = chosen(isSmaller, exponent, else: e.exponent)
-      totals.low.pointee = Totals(hi: low.pointee.held(sum.low), exponent: exponent.low)
-      totals.high.pointee = Totals(hi: high.pointee.held(sum.high), exponent: exponent.high)
+      let (sums, exponents) = Self.totals(rest, exponent, e, zExponent)
+      totals.low.pointee = Totals(hi: low.pointee.held(sums.low), exponent: exponents.low)
+      totals.high.pointee = Totals(hi: high.pointee.held(sums.high), exponent: exponents.high)
     }
     let (gapLow, gapHigh) = (gap.low, gap.high)
     let (exponentLow, exponentHigh) = (zExponent.low, zExponent.high)
@@ -230,6 +227,25 @@ extension Batch {
         high.pointee.isOrdinary(gapHigh, exponentHigh), count &- step, gapHigh, z.high, exponentHigh,
         in: outcomes.high)
     }
+  }
+
+  /// rest·2^exponent + e, `zExponent` being the difference of their exponents.
+  @inline(__always) private static func totals(
+    _ rest: Halves, _ exponent: Halves, _ e: (value: Halves, exponent: Halves), _ zExponent: Halves
+  ) -> (hi: Halves, exponent: Halves) {
+    let isSmaller = zExponent .> 0
+    let scale = powerOfTwo(clamped(chosen(isSmaller, -zExponent, else: zExponent), -1000, 0))
+    let sum = chosen(isSmaller, rest, else: e.value) + chosen(isSmaller, e.value, else: rest) * scale
+    return (sum, chosen(isSmaller, exponent, else: e.exponent))
+  }
+
+  /// The totals of `concludeNarrow` alone.
+  @inline(never) func setNarrowTotals(in totals: UnsafeMutablePointer<Totals>) {
+    let gap = anchor - kept
+    let e = exponentialOfNarrow(clamped(-Halves(gap, gap), -0x1p16, 0x1p16))
+    let exponents = Halves(exponent, exponent)
+    let (sums, sumExponents) = Self.totals(Halves(hi, hi), exponents, e, exponents - e.exponent)
+    totals.pointee = Totals(hi: held(sums.low), exponent: sumExponents.low)
   }
 
   /// log Σ exp over each whole row, rounded; nil unless all of them are ordinary.

@@ -17,11 +17,13 @@ struct Stage<E: Element> {
   /// The lanes' largest of every strip of a chunk.
   let maxima: UnsafeMutablePointer<E>
 
-  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
+  /// There are two for parts that are worked on at the same time, 0 and 1. 2 is for what is written meanwhile: where the
+  /// maxima are, which are of use only until the largest is known.
+  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>, _ number: Int32 = 0) {
     func strip(_ number: Int32) -> UnsafeMutablePointer<E> {
       UnsafeMutableRawPointer(xentk_strip(workspace, number)).assumingMemoryBound(to: E.self)
     }
-    (holed, last, maxima) = (strip(0), strip(1), strip(4))
+    (holed, last, maxima) = (strip(2 &* number), strip(2 &* number &+ 1), strip(4))
   }
 
   @inline(never) func fill(
@@ -33,15 +35,14 @@ struct Stage<E: Element> {
       E.store(E.load(x + i) - anchors, room + i)
       i &+= E.width
     }
-    while i < length {
-      room[i] = x[i] - anchor
-      i &+= 1
+    if i < length { E.store(E.loadFew(x + i, length &- i, else: -.infinity) - anchors, room + i) }
+    if hole >= 0 {
+      // All lanes of the hole's step: one that is stored alone would keep those that read all of them waiting.
+      let step = room + (hole &- hole % E.width)
+      let place = E.Lanes(repeating: E(rounding: Double(hole % E.width)))
+      let none = E.Lanes(repeating: -.infinity)
+      E.store(E.replacing(E.load(step), with: none, where: E.places, is: place), step)
     }
-    while i < E.wholeSteps(length) {
-      room[i] = -.infinity
-      i &+= 1
-    }
-    if hole >= 0 { room[hole] = -.infinity }
   }
 }
 
@@ -49,161 +50,174 @@ struct Stage<E: Element> {
 struct Part<E: Element> {
   let x: UnsafePointer<E>
   let count: Int
-  let hole: Int
+  private(set) var hole: Int
   let stage: Stage<E>
   /// Where the strip with the hole begins, and where the last strip, if it is no whole steps; otherwise `count`.
-  private let holeStrip, lastStrip: Int
+  private var holeStrip: Int
+  private let lastStrip: Int
 
   @inline(__always) init(_ x: UnsafePointer<E>, count: Int, hole: Int, stage: Stage<E>) {
     self.x = x
     self.count = count
-    self.hole = hole
+    self.hole = -1
     self.stage = stage
-    holeStrip = hole >= 0 && hole < count ? hole &- hole % E.strip : count
+    holeStrip = count
     lastStrip = count & (E.width &- 1) == 0 ? count : count &- count % E.strip
-    if holeStrip < count {
-      stage.fill(stage.holed, from: x + holeStrip, length(holeStrip), hole: hole &- holeStrip, less: 0)
-    }
+    if hole >= 0 && hole < count { leaveOut(hole) }
     if lastStrip < count && lastStrip != holeStrip {
       stage.fill(stage.last, from: x + lastStrip, length(lastStrip), hole: -1, less: 0)
     }
   }
 
+  @inline(__always) private mutating func leaveOut(_ hole: Int) {
+    self.hole = hole
+    holeStrip = hole &- hole % E.strip
+    stage.fill(stage.holed, from: x + holeStrip, length(holeStrip), hole: hole &- holeStrip, less: 0)
+  }
+
   @inline(__always) private func length(_ strip: Int) -> Int { min(E.strip, count &- strip) }
 
-  /// Calls `body` for the strips in order, less `anchor` and in whole steps: as many at a time as can be read where they lie,
-  /// and one by one those that are staged. `first` is where a run begins in `x`.
-  @inline(__always) func forEachRun(
-    less anchor: E = 0, _ body: (_ run: UnsafePointer<E>, _ first: Int, _ count: Int) -> Void
-  ) {
-    var first = 0
-    while first < count {
-      var run = x + first
-      var length = min(E.strip, count &- first)
-      if anchor != 0 {
-        let place = first == holeStrip ? hole &- first : -1
-        stage.fill(stage.last, from: run, length, hole: place, less: anchor)
-        run = UnsafePointer(stage.last)
-      } else if first == holeStrip {
-        run = UnsafePointer(stage.holed)
-      } else if first == lastStrip {
-        run = UnsafePointer(stage.last)
-      } else {
-        let isBeforeHole = holeStrip > first && holeStrip < lastStrip
-        length = (isBeforeHole ? holeStrip : lastStrip > first ? lastStrip : count) &- first
+  /// The strip that begins at `first`, filled up to whole steps: where it lies, or staged.
+  @inline(__always) private func strip(_ first: Int) -> UnsafePointer<E> {
+    first == holeStrip ? UnsafePointer(stage.holed) : first == lastStrip ? UnsafePointer(stage.last) : x + first
+  }
+
+  /// `strip`, less `anchor`.
+  @inline(__always) func strip(_ first: Int, less anchor: E) -> UnsafePointer<E> {
+    if anchor == 0 { return strip(first) }
+    let place = first == holeStrip ? hole &- first : -1
+    stage.fill(stage.last, from: x + first, length(first), hole: place, less: anchor)
+    return UnsafePointer(stage.last)
+  }
+
+  /// The lanes' largest of a strip in whole steps; NaNs are passed over.
+  @inline(__always) private func largest(_ x: UnsafePointer<E>, _ count: Int) -> E.Lanes {
+    var a = E.Lanes(repeating: -.infinity)
+    var b = a
+    var i = 0
+    if count == E.strip {
+      var c = a
+      var d = a
+      while i < E.strip {
+        a = E.larger(a, E.load(x + i))
+        b = E.larger(b, E.load(x + (i &+ E.width)))
+        c = E.larger(c, E.load(x + (i &+ 2 &* E.width)))
+        d = E.larger(d, E.load(x + (i &+ 3 &* E.width)))
+        i &+= 4 &* E.width
       }
-      body(run, first, E.wholeSteps(length))
-      first &+= length
+      a = E.larger(a, c)
+      b = E.larger(b, d)
     }
+    while i < count {
+      a = E.larger(a, E.load(x + i))
+      i &+= E.width
+    }
+    return E.larger(a, b)
   }
 
   /// The largest element, −inf if there is none; NaNs are passed over.
-  @inline(__always) private func maximum() -> E {
-    var a = E.Lanes(repeating: -.infinity)
-    var b = a
-    forEachRun { x, _, count in
-      var i = 0
-      while i &+ E.width < count {
-        a = E.larger(a, E.load(x + i))
-        b = E.larger(b, E.load(x + (i &+ E.width)))
-        i &+= 2 &* E.width
-      }
-      if i < count { a = E.larger(a, E.load(x + i)) }
+  @inline(__always) func maximum() -> E {
+    var all = E.Lanes(repeating: -.infinity)
+    var first = 0
+    while first < count {
+      all = E.larger(all, largest(strip(first), E.wholeSteps(length(first))))
+      first &+= E.strip
     }
-    return E.largestLane(E.larger(a, b))
+    return E.largestLane(all)
   }
 
-  /// The largest element and the first place it stands at; −inf and −1 if nothing is greater than −inf. And the largest of
-  /// all others.
-  @inline(never) func firstMaximum() -> (value: E, index: Int, others: E) {
-    // In each lane the largest so far, and the first strip that has it.
+  /// Leaves out the first of the largest elements. Gives it, its place, and the largest of all others; −inf and −1 if
+  /// nothing is greater than −inf.
+  @inline(never) mutating func leaveOutFirstMaximum() -> (value: E, index: Int, others: E) {
     let none = E.Lanes(repeating: -.infinity)
-    var best = none
-    var home = none
-    var strips = 0
-    forEachRun { x, _, count in
-      var i = 0
-      while i < count {
-        let end = min(i &+ E.strip, count)
-        var largest = none
-        while i < end {
-          largest = E.larger(largest, E.load(x + i))
-          i &+= E.width
-        }
-        E.store(largest, stage.maxima + strips &* E.width)
-        home = E.replacing(
-          home, with: E.Lanes(repeating: E(rounding: -Double(strips))), where: best, isLessThan: largest)
-        best = E.larger(best, largest)
-        strips &+= 1
-      }
+    var all = none
+    var first = 0
+    var maxima = stage.maxima
+    while first < count {
+      let largest = largest(strip(first), E.wholeSteps(length(first)))
+      E.store(largest, maxima)
+      all = E.larger(all, largest)
+      maxima += E.width
+      first &+= E.strip
     }
-    let value = E.largestLane(best)
+    let value = E.largestLane(all)
     if !(value > -.infinity) { return (value, -1, value) }
+    // The first strip that has it, the largest of the others beside it, and its first place there.
     let lanes = E.Lanes(repeating: value)
-    let strip = Int(-E.largestLane(E.replacing(none, with: home, where: best, is: lanes)).widened)
-    // The first step of the strip that has it, and the first place in that.
-    let first = strip &* E.strip
-    var at = none
-    let end = min(first &+ E.strip, count)
-    var i = first
-    while i &+ E.width <= end {
-      let place = E.Lanes(repeating: E(rounding: -Double(i)))
-      at = E.larger(at, E.replacing(none, with: place, where: E.load(x + i), is: lanes))
+    var home = 0
+    maxima = stage.maxima
+    while E.equalLanes(E.load(maxima), lanes) == 0 {
+      maxima += E.width
+      home &+= E.strip
+    }
+    E.store(none, maxima)
+    var i = home
+    var equal = E.equalLanes(E.load(strip(home)), lanes)
+    while equal == 0 {
       i &+= E.width
+      equal = E.equalLanes(E.load(strip(home) + (i &- home)), lanes)
     }
-    let found = E.largestLane(at)
-    if found > -.infinity { i = Int(-found.widened) }
-    while x[i] != value { i &+= 1 }
-    // The other strips' largest, and this strip's without it.
-    var others = none
-    var k = 0
-    while k < strips {
-      if k != strip { others = E.larger(others, E.load(stage.maxima + k &* E.width)) }
-      k &+= 1
+    i &+= equal.trailingZeroBitCount
+    leaveOut(i)
+    var others = largest(stage.holed, E.wholeSteps(length(home)))
+    first = 0
+    maxima = stage.maxima
+    while first < count {
+      others = E.larger(others, E.load(maxima))
+      maxima += E.width
+      first &+= E.strip
     }
-    let rest = Part(x + first, count: end &- first, hole: i &- first, stage: stage)
-    let other = E.largestLane(others)
-    let own = rest.maximum()
-    return (value, i, own > other ? own : other)
+    return (x[i], i, E.largestLane(others))
   }
 
-  /// Σ exp(x) over the part, whose largest element may be known.
-  @inline(never) func sum(largest known: E? = nil) -> Wide {
-    let largest = known ?? maximum()
+  /// Σ exp(x) over the part, whose largest element is known.
+  @inline(never) func sum(largest: E) -> Wide { sum(largest, terms: nil) }
+
+  /// The same, and each step's terms go to `terms`, scales before minor parts: of no use where the sum is no ordinary one
+  /// or has an anchor.
+  @inline(never) func sum(largest: E, terms: UnsafeMutablePointer<E>) -> Wide { sum(largest, terms: terms) }
+
+  @inline(__always) private func sum(_ largest: E, terms: UnsafeMutablePointer<E>?) -> Wide {
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let anchor = Wide.anchor(for: largest.widened)
     let exponent = ((anchor == 0 ? largest : 0) * E.log2e + E.wholeNumber) - E.wholeNumber
-    let total = sum(Window<E>(shift: E.sumShift - exponent), less: anchor == 0 ? 0 : largest)
+    let window = Window<E>(shift: E.sumShift - exponent)
+    let total = sum(window, less: anchor == 0 ? 0 : largest, terms: terms)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: exponent.widened, anchor: anchor)
   }
 
-  @inline(__always) private func sum(_ window: Window<E>, less anchor: E) -> (hi: Double, lo: Double) {
+  @inline(__always) private func sum(
+    _ window: Window<E>, less anchor: E, terms: UnsafeMutablePointer<E>?
+  ) -> (hi: Double, lo: Double) {
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
     var high = Halves(repeating: 0)
     var low = Halves(repeating: 0)
-    let isShort = count <= E.folded
-    forEachRun(less: anchor) { x, _, count in
+    var first = 0
+    while first < count {
+      let x = strip(first, less: anchor)
+      let count = E.wholeSteps(length(first))
+      var sum = StripSum<E>(terms: terms.map { $0 + 2 &* first })
       var i = 0
+      #if XENT_FMA
+        while i &+ 4 &* E.width <= count {
+          let steps = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { (x + i) + $0 }
+          steps.forEach { xentk_prefetch($0 + chunk) }
+          sum.add(E.terms(steps.map { E.larger(E.load($0), lowest) }, magic))
+          i &+= 4 &* E.width
+        }
+      #endif
       while i < count {
-        let end = min(i &+ E.strip, count)
-        var sum = E.Lanes(repeating: E.preload)
-        var rest = E.Lanes(repeating: 0)
-        while i < end {
-          xentk_prefetch(x + (i &+ chunk))
-          (sum, rest) = E.sum(sum, rest, E.term(E.larger(E.load(x + i), lowest), magic))  // a NaN stays
-          i &+= E.width
-        }
-        if isShort {
-          high.low[0] = E.folded(sum, rest)
-          return
-        }
-        E.flush(sum, rest, 0, to: &high.low, &low.low)
-        if E.halves == 2 { E.flush(sum, rest, 1, to: &high.high, &low.high) }
+        xentk_prefetch(x + (i &+ chunk))
+        sum.add(E.term(E.larger(E.load(x + i), lowest), magic))  // a NaN stays
+        i &+= E.width
       }
+      if self.count <= E.folded { return (E.folded(sum.heads, sum.rest), 0) }
+      E.flush(sum.heads, sum.rest, 0, to: &high.low, &low.low)
+      if E.halves == 2 { E.flush(sum.heads, sum.rest, 1, to: &high.high, &low.high) }
+      first &+= E.strip
     }
-    if isShort { return (high.low[0], 0) }
     return E.hasLow ? reduced(high.low, low.low) : (reduced(high), 0)
   }
 
@@ -214,6 +228,30 @@ struct Part<E: Element> {
       i &+= 1
     }
     return false
+  }
+}
+
+/// A strip's sum, lane by lane.
+private struct StripSum<E: Element> {
+  var heads = E.Lanes(repeating: E.preload)
+  var rest = E.Lanes(repeating: 0)
+  /// Where the next terms are to be kept.
+  var terms: UnsafeMutablePointer<E>?
+
+  @inline(__always) mutating func add(_ term: Term<E>) {
+    if let terms {
+      E.store(term.scale, terms)
+      E.store(term.minor, terms + E.width)
+      self.terms = terms + 2 &* E.width
+    }
+    (heads, rest) = E.sum(heads, rest, term)
+  }
+
+  @inline(__always) mutating func add(_ terms: Four<Term<E>>) {
+    add(terms.a)
+    add(terms.b)
+    add(terms.c)
+    add(terms.d)
   }
 }
 

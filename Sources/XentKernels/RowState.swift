@@ -34,31 +34,48 @@ struct RowState {
   @inline(__always) var total: Wide { index < 0 ? rest : rest + Wide.exp(kept) }
 }
 
+/// A part of a row of which the largest element is known; what is left to do is the sum.
+struct RowPart<E: Element> {
+  private let part: Part<E>
+  /// Of the elements in the sum.
+  private let largest: E
+  let kept: Double
+  let index: Int
+
+  /// The part that begins at `start` of the row.
+  @inline(never) init(
+    _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
+  ) {
+    switch kept {
+    case .none: (part, self.kept, index) = (Part(x, count: count, hole: -1, stage: stage), -.infinity, -1)
+    case .element(let element):
+      let place = element &- start
+      let isHere = place >= 0 && place < count
+      part = Part(x, count: count, hole: isHere ? place : -1, stage: stage)
+      (self.kept, index) = isHere ? (x[place].widened, element) : (-.infinity, -1)
+    case .largest:
+      var part = Part(x, count: count, hole: -1, stage: stage)
+      let (value, first, others) = part.leaveOutFirstMaximum()
+      (self.part, largest, self.kept, index) = (part, others, value.widened, first >= 0 ? start &+ first : -1)
+      return
+    }
+    largest = part.maximum()
+  }
+
+  @inline(__always) func state() -> RowState { RowState(rest: part.sum(largest: largest), kept: kept, index: index) }
+
+  /// The same; each step's terms go to `terms`.
+  @inline(__always) func state(terms: UnsafeMutablePointer<E>) -> RowState {
+    RowState(rest: part.sum(largest: largest, terms: terms), kept: kept, index: index)
+  }
+}
+
 extension RowState {
   /// The state of a part of a row that begins at `start`.
   @inline(never) init<E: Element>(
     _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
   ) {
-    self.kept = -.infinity
-    index = -1
-    switch kept {
-    case .none: rest = Part(x, count: count, hole: -1, stage: stage).sum()
-    case .element(let element):
-      let place = element &- start
-      let isHere = place >= 0 && place < count
-      if isHere {
-        index = element
-        self.kept = x[place].widened
-      }
-      rest = Part(x, count: count, hole: isHere ? place : -1, stage: stage).sum()
-    case .largest:
-      let (value, first, others) = Part(x, count: count, hole: -1, stage: stage).firstMaximum()
-      if first >= 0 {
-        index = start &+ first
-        self.kept = value.widened
-      }
-      rest = Part(x, count: count, hole: first, stage: stage).sum(largest: others)
-    }
+    self = RowPart(x, count, from: start, keeping: kept, stage).state()
   }
 
   @inline(__always) static var nothing: RowState { RowState(rest: .zero, kept: -.infinity, index: -1) }

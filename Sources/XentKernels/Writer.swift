@@ -5,29 +5,11 @@ import CXentSystem
 extension Element {
   /// `count` (up to all) lanes; the others are 0.
   @inline(__always) static func load(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
-    count == width ? load(p) : loadFew(p, count)
+    count == width ? load(p) : loadFew(p, count, else: 0)
   }
 
   @inline(__always) static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
     if count == width { store(v, p) } else { storeFew(v, p, count) }
-  }
-
-  @inline(never) private static func loadFew(_ p: UnsafePointer<Self>, _ count: Int) -> Lanes {
-    var v = Lanes(repeating: 0)
-    var i = 0
-    while i < count {
-      v[i] = p[i]
-      i &+= 1
-    }
-    return v
-  }
-
-  @inline(never) private static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
-    var i = 0
-    while i < count {
-      p[i] = v[i]
-      i &+= 1
-    }
   }
 }
 
@@ -65,25 +47,40 @@ struct Writer<E: Element> {
   }
 
   @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
-    let size = factor.hi.magnitude
     if !total.isOrdinary {
       spread(E.nan, over: out, count)
-    } else if size == 0 || (size > 0x1p-480 && size < powerOfTwo(E.outputShift.widened - 4)) {
+    } else if factor.hi == 0 || isInRange {
       writeInRange(x, to: out, count)
     } else {
       writeAnyRange(x, to: out, count)
     }
   }
 
-  @inline(never) private func writeInRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+  /// factor / total as (hi + lo)·2^exponent, hi from 1 to 2.
+  @inline(__always) private func share() -> (hi: E, lo: E, exponent: Double) {
     let quotient = quotient(1 / E.bias)
-    let exponent = Double(Int((quotient.hi.bitPattern &>> 52) & 0x7FF) &- 1023)
-    let unit = quotient.hi == 0 ? 1 : powerOfTwo(-exponent)
-    let shift = E(rounding: (quotient.hi == 0 ? 0 : exponent) - total.exponent) + E.outputShift
+    let isNothing = quotient.hi == 0
+    let exponent = isNothing ? 0 : Double(Int((quotient.hi.bitPattern &>> 52) & 0x7FF) &- 1023)
+    let unit = powerOfTwo(-exponent)
     let hi = E(rounding: quotient.hi * unit)
     let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
-    Part(x, count: count, hole: -1, stage: stage).forEachRun(less: E(rounding: total.anchor)) { source, first, n in
-      Self.write(source, to: out + first, min(n, count &- first), Window(shift: shift), hi, lo)
+    return (hi, lo, exponent - total.exponent)
+  }
+
+  @inline(__always) private var isInRange: Bool {
+    factor.hi.magnitude > 0x1p-480 && factor.hi.magnitude < powerOfTwo(E.outputShift.widened - 4)
+  }
+
+  @inline(never) private func writeInRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+    let (hi, lo, exponent) = share()
+    let window = Window<E>(shift: E(rounding: exponent) + E.outputShift)
+    let anchor = E(rounding: total.anchor)
+    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo) }
+    let part = Part(x, count: count, hole: -1, stage: stage)
+    var first = 0
+    while first < count {
+      Self.write(part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo)
+      first &+= E.strip
     }
   }
 
@@ -94,17 +91,78 @@ struct Writer<E: Element> {
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
     let kh = E.Lanes(repeating: hi)
-    let kl = E.Lanes(repeating: lo)
+    // Of everything but the product the negative, which spares turning the sign of the product.
+    let minusKh = E.Lanes(repeating: -hi)
+    let minusKl = E.Lanes(repeating: -lo)
     let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened)))
-    forEachStep(count, E.width) { i, n in
-      // `x` is staged in whole steps where `count` is not.
-      let term = E.term(E.larger(E.load(x + i), lowest), magic)
+    @inline(__always) func value(_ term: Term<E>) -> E.Lanes {
       let major = term.scale * term.major
       let product = major * kh
-      let lost = E.multiplyAdd(major, kh, -product)
-      let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
-      E.store((product + E.multiplyAdd(term.scale, rest, lost)) * down, out + i, n)
+      let lost = E.multiplyAdd(major, minusKh, product)
+      let rest = E.multiplyAdd(minusKh, term.minor, term.major * minusKl)
+      return (product - E.multiplyAdd(term.scale, rest, lost)) * down
     }
+    var i = 0
+    #if XENT_FMA
+      while i &+ 4 &* E.width <= count {
+        let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
+        let terms = E.terms(steps.map { E.larger(E.load(x + $0), lowest) }, magic)
+        let values = terms.map(value)
+        E.store(values.a, out + steps.a)
+        E.store(values.b, out + steps.b)
+        E.store(values.c, out + steps.c)
+        E.store(values.d, out + steps.d)
+        i &+= 4 &* E.width
+      }
+    #endif
+    while i &+ E.width <= count {
+      E.store(value(E.term(E.larger(E.load(x + i), lowest), magic)), out + i)
+      i &+= E.width
+    }
+    if i < count {
+      let few = count &- i
+      E.storeFew(value(E.term(E.larger(E.loadFew(x + i, few, else: 0), lowest), magic)), out + i, few)
+    }
+  }
+
+  /// The same from the terms of a sum that has this exponent, of scales without a major part (f32): bit by bit what
+  /// `write` makes of the elements. False, and nothing is written, where a power of two cannot take the terms' scale to
+  /// that of the outputs. The terms may lie where `out` does.
+  @inline(never) func write(
+    terms: UnsafePointer<E>, of sumExponent: Double, to out: UnsafeMutablePointer<E>, _ count: Int
+  ) -> Bool {
+    guard total.isOrdinary && isInRange else { return false }
+    let (hi, lo, exponent) = share()
+    // Down to the outputs, at the end as far as one multiplication goes; no part of hi and lo gets lost by the rest.
+    let whole = exponent + sumExponent - E.sumShift.widened
+    let down = whole < -126 ? -126 : whole
+    guard whole - down >= -60 else { return false }
+    let before = E(rounding: powerOfTwo(whole - down))
+    Self.write(terms: terms, to: out, count, hi * before, lo * before, E(rounding: powerOfTwo(down)))
+    return true
+  }
+
+  @inline(never) private static func write(
+    terms: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ hi: E, _ lo: E, _ down: E
+  ) {
+    // Of everything but the product the negative, which spares turning the sign of the product.
+    let kh = E.Lanes(repeating: hi)
+    let minusKh = E.Lanes(repeating: -hi)
+    let minusKl = E.Lanes(repeating: -lo)
+    let down = E.Lanes(repeating: down)
+    @inline(__always) func value(_ i: Int) -> E.Lanes {
+      let scale = E.load(terms + 2 &* i)
+      let product = scale * kh
+      let lost = E.multiplyAdd(scale, minusKh, product)
+      let rest = E.multiplyAdd(minusKh, E.load(terms + (2 &* i &+ E.width)), minusKl)
+      return (product - E.multiplyAdd(scale, rest, lost)) * down
+    }
+    var i = 0
+    while i &+ E.width <= count {
+      E.store(value(i), out + i)
+      i &+= E.width
+    }
+    if i < count { E.storeFew(value(i), out + i, count &- i) }
   }
 
   /// One by one in f64 with the exponents apart: factors of 1e300, of 1e-300, infinite ones and NaN.
@@ -138,8 +196,8 @@ struct Writer<E: Element> {
 extension Source {
   /// Writes factor·exp(x) / total to every class.
   @inline(never) func writeSoftmax(total: Wide, factor: (hi: Double, lo: Double), to sink: Sink) {
-    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace))
-    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace))
+    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
+    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
     forEachChunk { elements, first, count in
       let room = sink.room(first)
       if rows.isWide {

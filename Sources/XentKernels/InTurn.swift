@@ -1,0 +1,118 @@
+// Rows of some hundred classes up to a chunk of them, of which one state is wanted. While one is summed up the next one's
+// largest element is found, so that neither waits for the other's last operations; and where softmax or the gradient is
+// all that is wanted of their shape, it is made of the terms of the sum, which are still in L1.
+
+import CXent
+import CXentSystem
+
+extension RowsKernel {
+  /// `read` of a batch, eight rows at most; with `keepsTerms` the outputs of the logits' shape are written too, but for the
+  /// targets' elements.
+  @inline(never) func readInTurn(
+    _ start: Int, _ count: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
+  ) {
+    let isDirect = rows.source(problem.pointee.input, rows.position(start)).isDirect
+    // The terms of fetched elements go where these are.
+    let looksAhead = isDirect || !keepsTerms
+    let parts = xentk_states(rows.workspace).assumingMemoryBound(to: RowPart<Float>.self)
+    var lane = Self.next(from: 0, count, needed)
+    var waiting = -1
+    var slot = 0
+    while lane < count || waiting >= 0 {
+      if lane < count {
+        let target = Int(results.pointee.targets[lane])
+        (parts + slot).initialize(to: part(start &+ lane, target, slot, isDirect))
+      }
+      let now = looksAhead ? waiting : lane
+      if now >= 0 { sum(parts + (looksAhead ? 1 &- slot : slot), start &+ now, now, results) }
+      waiting = looksAhead && lane < count ? lane : -1
+      lane = Self.next(from: lane &+ 1, count, needed)
+      slot = 1 &- slot
+    }
+    if keepsTerms { skip(start, count, needed) }
+  }
+
+  /// Rows that nobody asks for.
+  @inline(__always) private func skip(_ start: Int, _ count: Int, _ needed: SIMD8<Int64>) {
+    var lane = 0
+    while lane < count {
+      if needed[lane] == 0 { rows.sink(problem.pointee.grad, rows.position(start &+ lane)).fill(with: 0) }
+      lane &+= 1
+    }
+  }
+
+  @inline(__always) private static func next(from lane: Int, _ count: Int, _ needed: SIMD8<Int64>) -> Int {
+    var lane = lane
+    while lane < count && needed[lane] == 0 { lane &+= 1 }
+    return lane
+  }
+
+  /// A row, which is one part. There are two rooms for elements that cannot be used where they lie.
+  @inline(__always) private func part(
+    _ number: Int, _ target: Int, _ slot: Int, _ isDirect: Bool
+  ) -> RowPart<Float> {
+    let row = rows.position(number)
+    var x = UnsafePointer(problem.pointee.input.address(row).assumingMemoryBound(to: Float.self))
+    if !isDirect {
+      let room = terms + (slot == 1 || keepsTerms ? chunk : 0)
+      rows.source(problem.pointee.input, row).fetch(0, rows.classes, into: room)
+      x = UnsafePointer(room)
+    }
+    let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
+    return RowPart(x, rows.classes, from: 0, keeping: kept, Stage(rows.workspace, Int32(truncatingIfNeeded: slot)))
+  }
+
+  /// Room for a chunk's terms. Those of step k take the place of the step's own elements, at the room's end, or of earlier ones.
+  @inline(__always) private var terms: UnsafeMutablePointer<Float> {
+    UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: Float.self)
+  }
+
+  @inline(__always) private func sum(
+    _ part: UnsafePointer<RowPart<Float>>, _ number: Int, _ lane: Int, _ results: UnsafeMutablePointer<Results>
+  ) {
+    let state = keepsTerms ? part.pointee.state(terms: terms) : part.pointee.state()
+    set(lane, state, results)
+    if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[lane] = -1 }
+    if keepsTerms { write(rows.position(number), lane, state, results) }
+  }
+
+  /// Probabilities, or the gradient but for the target's.
+  @inline(never) private func write(
+    _ row: Position, _ lane: Int, _ state: RowState, _ results: UnsafeMutablePointer<Results>
+  ) {
+    let hasGrad = problem.pointee.grad.isGiven
+    let sink = rows.sink(hasGrad ? problem.pointee.grad : problem.pointee.probs, row)
+    if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
+    let factor = hasGrad ? sharedFactor ?? plainFactor(row, lane, results) : (1, 0)
+    var batch = Batch()
+    batch.set(
+      hi: Doubles(repeating: state.rest.hi), lo: Doubles(), exponent: Doubles(repeating: state.rest.exponent),
+      kept: Doubles(repeating: state.kept), index: SIMD8<Int64>())
+    var totals = Totals()
+    if wanted.target { batch.setNarrowTotals(in: &totals) } else { batch.setTotals(in: &totals) }
+    if state.rest.anchor == 0, let total = totals.wide(0) {
+      let room = sink.room(0).assumingMemoryBound(to: Float.self)
+      let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
+      if writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes) {
+        return sink.put(0, rows.classes)
+      }
+    }
+    let total = wanted.target ? state.total : state.rest
+    rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: factor, to: sink)
+  }
+
+  /// What `writeGrad` puts at the targets, once the rows' outcome is known.
+  @inline(never) func putTargets(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    guard wanted.target else { return }
+    var lane = 0
+    while lane < count {
+      if results.pointee.counts[lane] > 0 {
+        let row = rows.position(start &+ lane)
+        let factor = sharedFactor ?? plainFactor(row, lane, results)
+        let value = -results.pointee.targetOutcome.others(lane, times: factor)
+        rows.sink(problem.pointee.grad, row).put(value, at: Int(results.pointee.targets[lane]))
+      }
+      lane &+= 1
+    }
+  }
+}
