@@ -37,6 +37,8 @@ struct RowsKernel {
   let sharedFactor: (hi: Double, lo: Double)?
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
+  /// Whether what has the logits' shape is made of a tile's terms.
+  let keepsTileTerms: Bool
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
   let isInTurn, keepsTerms: Bool
 
@@ -86,6 +88,8 @@ struct RowsKernel {
     isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
     isInTurn = isQuick && !isShort && !rows.isWide && rows.classes <= chunk
     let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
+    keepsTileTerms =
+      wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
     keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
   }
 
@@ -211,12 +215,12 @@ struct RowsKernel {
     if wanted.total {
       let none = SIMD8<Int64>(repeating: -1)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.total, &high.pointee.total)
-      guard tile.states(keeping: Both(none, none), extremes, in: states) else { return false }
+      guard tile.states(keeping: Both(none, none), extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if wanted.target {
       let targets = Both(low.pointee.targets, high.pointee.targets)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.target, &high.pointee.target)
-      guard tile.states(keeping: targets, extremes, in: states) else { return false }
+      guard tile.states(keeping: targets, extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if !wanted.largest { return true }
     return tile.statesOfLargest(extremes, in: Both(&low.pointee.largest, &high.pointee.largest))

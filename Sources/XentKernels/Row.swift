@@ -95,6 +95,9 @@ struct Rows {
   /// The same of up to eight rows: 1 or 0, and −1.
   @inline(__always) func targets(_ first: Int, _ count: Int) -> (counts: SIMD8<Int64>, index: SIMD8<Int64>) {
     let targets = problem.pointee.targets
+    if count == step && Int(problem.pointee.target_kind) == XENTK_NO_TARGET && !problem.pointee.row_mask.isGiven {
+      return (SIMD8(repeating: 1), SIMD8(repeating: -1))
+    }
     let isInteger = Int(targets.dtype) == XENT_I64 || Int(targets.dtype) == XENT_I32
     if count == step && Int(problem.pointee.target_kind) == XENTK_INDEX && isInteger
       && !problem.pointee.row_mask.isGiven && isRun(targets, first, step)

@@ -16,7 +16,7 @@ struct Tile<E: Element> {
   /// Class after class, `width` rows of each.
   let x: UnsafeMutablePointer<E>
   let classes: Int
-  private let workspace: UnsafeMutablePointer<xentk_workspace>
+  let workspace: UnsafeMutablePointer<xentk_workspace>
 
   /// The tile of the rows from `start` on, which are on the shelf or the first of it.
   @inline(__always) init(_ rows: Rows, _ shelf: Shelf, _ start: Int) {
@@ -32,15 +32,20 @@ struct Tile<E: Element> {
   // ---- States -------------------------------------------------------------------------------------------------------
 
   /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
-  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile.
+  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile. `keepsTerms`: for `makeSoftmaxOfTerms`.
   @inline(never) func states(
-    keeping index: Both<SIMD8<Int64>>, _ extremes: (largest: E.Lanes, second: E.Lanes),
+    keeping index: Both<SIMD8<Int64>>, _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool = false,
     in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     let kept = take(index)
-    let isDone = sums(
-      kept, index, largest: E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest), in: out)
+    let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
+    let isDone = sums(kept, index, largest: largest, keepsTerms: keepsTerms, in: out)
     put(kept, at: index)
+    if keepsTerms {
+      // What was kept out has the smallest of terms, and an output below the normal numbers, where processors are slow.
+      let usual = E(rounding: powerOfTwo(E.sumShift.widened))
+      forEachElement(at: index) { element, _ in terms[2 &* (element - x) &- (element - x) % E.width] = usual }
+    }
     return isDone
   }
 
@@ -85,14 +90,14 @@ struct Tile<E: Element> {
     return E.load(kept)
   }
 
-  @inline(__always) private func put(_ values: E.Lanes, at index: Both<SIMD8<Int64>>) {
+  @inline(__always) func put(_ values: E.Lanes, at index: Both<SIMD8<Int64>>) {
     let kept = Slots<E>(xentk_states(workspace)).kept
     E.store(values, kept)
     forEachElement(at: index) { element, lane in element.pointee = kept[lane] }
   }
 
   /// One by one in memory: to find them in each class's lanes would be work for each class.
-  @inline(__always) private func forEachElement(
+  @inline(__always) func forEachElement(
     at index: Both<SIMD8<Int64>>, _ body: (_ element: UnsafeMutablePointer<E>, _ lane: Int) -> Void
   ) {
     @inline(__always) func each(_ index: SIMD8<Int64>, _ first: Int) {
@@ -108,14 +113,15 @@ struct Tile<E: Element> {
   }
 
   @inline(__always) private func sums(
-    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, in out: Both<UnsafeMutablePointer<Batch>>
+    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool,
+    in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     if E.isFar(largest) { return false }
     let whole = E.Lanes(repeating: E.wholeNumber)
     let rounded = (largest * E.log2e + whole) - whole
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
-    let total = classes <= E.folded ? folded(window) : summed(window, Slots<E>(xentk_states(workspace)))
+    let total = classes <= E.folded ? folded(window, keepsTerms: keepsTerms) : summed(window, Slots<E>(xentk_states(workspace)))
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -130,7 +136,7 @@ struct Tile<E: Element> {
 
   /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order; the rests' tree is that of
   /// `E.folded`. Lanes without a class would add nothing.
-  @inline(__always) private func folded(_ window: LaneWindow<E>) -> (hi: Halves, lo: Halves) {
+  @inline(__always) private func folded(_ window: LaneWindow<E>, keepsTerms: Bool) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
     var majors = nothing
     @inline(__always) func rest(_ slot: Int) -> E.Lanes {
@@ -138,7 +144,12 @@ struct Tile<E: Element> {
       var rest = nothing
       var c = slot
       while c < classes {
-        (sum, rest) = E.sum(sum, rest, E.term(E.larger(self[c], window.lowest), window.magic))
+        let term = E.term(E.larger(self[c], window.lowest), window.magic)
+        if keepsTerms {
+          E.store(term.scale, terms + 2 &* c &* E.width)
+          E.store(term.minor, terms + (2 &* c &+ 1) &* E.width)
+        }
+        (sum, rest) = E.sum(sum, rest, term)
         c &+= E.width
       }
       majors += sum - E.Lanes(repeating: E.preload)
@@ -192,9 +203,9 @@ struct Tile<E: Element> {
   // ---- Outputs ------------------------------------------------------------------------------------------------------
 
   /// Makes factor·exp(x) / total of every element, as `Writer` does; false, and nothing done, where that is not for
-  /// ordinary totals and factors. `own` instead where the class is the row's `index`.
+  /// ordinary totals and factors.
   @inline(never) func makeSoftmax(
-    _ total: Both<Totals>, _ factor: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>
+    _ total: Both<Totals>, _ factor: Both<Pair>
   ) -> Bool {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
@@ -216,25 +227,72 @@ struct Tile<E: Element> {
       E.store(value, x + c &* E.width)
       c &+= 1
     }
-    put(E.rounded(own), at: index)
     return true
   }
 
-  /// Makes (x − largest) − loss of every element, and `own` of the one at the row's `index`.
-  @inline(never) func makeLogSoftmax(
-    _ largest: Halves, _ loss: Both<Pair>, own: Halves, at index: Both<SIMD8<Int64>>, toOdd: Bool
-  ) {
+  /// Whether the terms of a sum are such, and so few, that they can be kept.
+  @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { classes <= E.folded }
+
+  /// The terms of the last sum, at the end of the tiles' memory: class after class, scales and minor parts.
+  @inline(__always) private var terms: UnsafeMutablePointer<E> {
+    UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
+      - 2 &* classes &* E.width
+  }
+
+  /// `makeSoftmax` of the terms of sums with these exponents: bit by bit the same. False, and nothing done, also where a
+  /// power of two cannot take the terms' scale to that of the outputs.
+  @inline(never) func makeSoftmaxOfTerms(
+    _ exponent: Halves, _ total: Both<Totals>, _ factor: Both<Pair>
+  ) -> Bool {
+    let share = Shares<E>(total, factor)
+    if !share.isOrdinary { return false }
+    // Down to the outputs, at the end as far as one multiplication goes; no part of kh and kl gets lost by the rest.
+    let whole = share.shift - E.outputShift.widened + exponent - E.sumShift.widened
+    let last = clamped(whole, -126, 127)
+    let before = whole - last
+    if isAny(.!((before.low .>= -60) .& (before.low .<= 0))) || isAny(.!((before.high .>= -60) .& (before.high .<= 0))) {
+      return false
+    }
+    let unit = powerOfTwo(before)
+    let head = E.rounded(share.mantissa)
+    let kh = head * E.rounded(unit)
+    let minusKh = E.Lanes(repeating: 0) - kh
+    let tail = share.mantissa - Halves(E.widened(head, 0), E.widened(head, 1)) + share.rest
+    let minusKl = E.Lanes(repeating: 0) - E.rounded(tail) * E.rounded(unit)
+    let down = E.rounded(powerOfTwo(last))
+    var c = 0
+    while c < classes {
+      let scale = E.load(terms + 2 &* c &* E.width)
+      let product = scale * kh
+      let lost = E.multiplyAdd(scale, minusKh, product)
+      let rest = E.multiplyAdd(minusKh, E.load(terms + (2 &* c &+ 1) &* E.width), minusKl)
+      E.store((product - E.multiplyAdd(scale, rest, lost)) * down, x + c &* E.width)
+      c &+= 1
+    }
+    return true
+  }
+
+  /// Makes (x − largest) − loss of every element.
+  @inline(never) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
     var c = 0
     while c < classes {
       E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
       c &+= 1
     }
-    put(E.rounded(own), at: index)
   }
 }
 
+/// What one class of each row has instead of what the others have: the target's gradient, or a certain log-probability.
+struct Own {
+  var values = Halves(repeating: 0)
+  /// The class, −1 for none.
+  var index = Both(SIMD8<Int64>(repeating: -1), SIMD8<Int64>(repeating: -1))
+
+  @inline(__always) init() {}
+}
+
 /// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
-private struct Slots<E: Element> {
+struct Slots<E: Element> {
   private let sums, rests: UnsafeMutablePointer<E>
   private let high, low: UnsafeMutablePointer<Double>
   /// Room for an element of each row.

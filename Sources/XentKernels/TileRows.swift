@@ -32,9 +32,10 @@ extension Tile {
     return start &+ count
   }
 
-  /// Tiles that are read together: 512 bytes of a class, if there is room.
+  /// Tiles that are read together: 512 bytes of a class, if there is room, and room for terms where these may be kept.
   @inline(__always) private var mostTiles: Int {
-    min(8, Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / (classes &* MemoryLayout<E.Lanes>.size))
+    let room = Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / (classes &* MemoryLayout<E.Lanes>.size)
+    return min(8, Self.canKeepTerms(classes) ? room &- 2 : room)
   }
 
   @inline(never) private func readAcross(
@@ -124,7 +125,7 @@ extension Tile {
   }
 
   /// Writes the first `count` lanes to the rows from `start` on.
-  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
+  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, _ own: Own) {
     if count == E.width && Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       var c = 0
@@ -133,7 +134,14 @@ extension Tile {
         E.toRows(UnsafePointer(x) + first &* E.width, p + first, Int(array.outer_stride))
         c &+= step
       }
+      // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
+      let values = Slots<E>(xentk_states(workspace)).kept
+      E.store(E.rounded(own.values), values)
+      forEachElement(at: own.index) { element, lane in
+        p[(element - x) / E.width &+ lane &* Int(array.outer_stride)] = values[lane]
+      }
     } else {
+      put(E.rounded(own.values), at: own.index)
       unstage(rows, array, start, count)
     }
   }
