@@ -213,9 +213,8 @@ struct RowsKernel {
     let high = E.halves == 2 ? results + 1 : results
     let extremes = tile.extremes()
     if wanted.total {
-      let none = SIMD8<Int64>(repeating: -1)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.total, &high.pointee.total)
-      guard tile.states(keeping: Both(none, none), extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
+      guard tile.wholeStates(extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if wanted.target {
       let targets = Both(low.pointee.targets, high.pointee.targets)

@@ -58,13 +58,12 @@ extension RowsKernel {
     _ shelf: inout Shelf
   ) -> Bool {
     let tile = Tile<E>(rows, shelf, start)
-    var own = Own()
-    guard make(tile, start, count, results, &own) else { return false }
+    guard make(tile, start, count, results) else { return false }
     guard count == E.width && rows.isAcross(array, start, E.width) else {
-      tile.write(rows, array, start, count, own)
+      tile.write(rows, array, start, count)
       return true
     }
-    tile.put(E.rounded(own.values), at: own.index)
+    tile.put()
     if shelf.unwritten.end != start {
       writeShelf(&shelf)
       shelf.unwritten.first = start
@@ -73,9 +72,9 @@ extension RowsKernel {
     return true
   }
 
-  /// Makes a tile the output that is wanted of it.
+  /// Makes a tile the output that is wanted of it, but for the elements that `put` puts in.
   @inline(__always) private func make<E: Element>(
-    _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ own: inout Own
+    _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
   ) -> Bool {
     let low = results
     let high = E.halves == 2 && count > step ? results + 1 : results
@@ -84,27 +83,33 @@ extension RowsKernel {
         Halves(low.pointee.largest.kept, high.pointee.largest.kept),
         Both(low.pointee.largestOutcome.ordinaryLoss, high.pointee.largestOutcome.ordinaryLoss),
         toOdd: problem.pointee.log_probs.size == 2)
-      own.values = Halves(low.pointee.largestOutcome.logProbs, high.pointee.largestOutcome.logProbs)
-      own.index = Both(low.pointee.largest.index, high.pointee.largest.index)
+      tile.setOwn(
+        Halves(low.pointee.largestOutcome.logProbs, high.pointee.largestOutcome.logProbs),
+        at: Both(low.pointee.largest.index, high.pointee.largest.index))
       return true
     }
     if problem.pointee.probs.isGiven {
       let one = Pair(Doubles(repeating: 1), Doubles())
       let totals = Both(low.pointee.probTotals, high.pointee.probTotals)
-      return makeSoftmax(tile, low, high, totals, Both(one, one))
+      guard makeSoftmax(tile, low, high, totals, Both(one, one)) else { return false }
+      let none = SIMD8<Int64>(repeating: -1)
+      tile.setOwn(Halves(repeating: 0), at: Both(none, none))
+      return true
     }
     guard isPlainGrad else { return false }
     let factor = plainFactors(start, min(count, step), low)
     let factors = Both(factor, count > step ? plainFactors(start &+ step, count &- step, high) : factor)
     let totals = Both(low.pointee.gradTotals, high.pointee.gradTotals)
+    guard makeSoftmax(tile, low, high, totals, factors) else { return false }
+    var own = Halves(repeating: 0)
     if wanted.target {
       // Not by a minus, which Swift's lanes take from 0: of 0 it has to be −0, as row by row.
-      own.values.low = low.pointee.targetOutcome.others(times: factors.low) * -1
-      own.values.high = high.pointee.targetOutcome.others(times: factors.high) * -1
+      own.low = low.pointee.targetOutcome.others(times: factors.low) * -1
+      own.high = high.pointee.targetOutcome.others(times: factors.high) * -1
     }
-    if problem.pointee.grad.size == 2 { own.values = Halves(oddFloats(own.values.low), oddFloats(own.values.high)) }
-    own.index = Both(low.pointee.targets, count > step ? high.pointee.targets : SIMD8(repeating: -1))
-    return makeSoftmax(tile, low, high, totals, factors)
+    if problem.pointee.grad.size == 2 { own = Halves(oddFloats(own.low), oddFloats(own.high)) }
+    tile.setOwn(own, at: Both(low.pointee.targets, count > step ? high.pointee.targets : SIMD8(repeating: -1)))
+    return true
   }
 
   @inline(__always) private func makeSoftmax<E: Element>(
@@ -117,6 +122,7 @@ extension RowsKernel {
         ? Halves(low.pointee.target.exponent, high.pointee.target.exponent)
         : Halves(low.pointee.total.exponent, high.pointee.total.exponent)
       if tile.makeSoftmaxOfTerms(exponent, totals, factors) { return true }
+      if wanted.target { tile.put() }
     }
     return tile.makeSoftmax(totals, factors)
   }

@@ -13,7 +13,7 @@ struct Shelf {
 }
 
 struct Tile<E: Element> {
-  /// Class after class, `width` rows of each.
+  /// Class after class, `width` rows of each; and before them room for a class −1, that of the rows without one.
   let x: UnsafeMutablePointer<E>
   let classes: Int
   let workspace: UnsafeMutablePointer<xentk_workspace>
@@ -22,7 +22,7 @@ struct Tile<E: Element> {
   @inline(__always) init(_ rows: Rows, _ shelf: Shelf, _ start: Int) {
     x =
       UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
-      + (start &- shelf.rows.first) &* rows.classes
+      + ((start &- shelf.rows.first) &* (rows.classes &+ 1) &+ E.width)
     classes = rows.classes
     workspace = rows.workspace
   }
@@ -32,7 +32,8 @@ struct Tile<E: Element> {
   // ---- States -------------------------------------------------------------------------------------------------------
 
   /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
-  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile. `keepsTerms`: for `makeSoftmaxOfTerms`.
+  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile. `keepsTerms`: for
+  /// `makeSoftmaxOfTerms`; what is kept out is then no longer in the tile.
   @inline(never) func states(
     keeping index: Both<SIMD8<Int64>>, _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool = false,
     in out: Both<UnsafeMutablePointer<Batch>>
@@ -40,13 +41,23 @@ struct Tile<E: Element> {
     let kept = take(index)
     let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
     let isDone = sums(kept, index, largest: largest, keepsTerms: keepsTerms, in: out)
-    put(kept, at: index)
-    if keepsTerms {
+    if keepsTerms && isDone {
       // What was kept out has the smallest of terms, and an output below the normal numbers, where processors are slow.
       let usual = E(rounding: powerOfTwo(E.sumShift.widened))
-      forEachElement(at: index) { element, _ in terms[2 &* (element - x) &- (element - x) % E.width] = usual }
+      forEachPlace { place, _ in scales[place] = usual }
+    } else {
+      put()
     }
     return isDone
+  }
+
+  /// The same with nothing kept out.
+  @inline(never) func wholeStates(
+    _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
+    let none = SIMD8<Int64>(repeating: -1)
+    let kept = E.Lanes(repeating: -.infinity)
+    return sums(kept, Both(none, none), largest: extremes.largest, keepsTerms: keepsTerms, in: out)
   }
 
   /// The same with the first of the largest elements kept out.
@@ -81,36 +92,47 @@ struct Tile<E: Element> {
 
   /// The elements at each row's index, and −inf in their place.
   @inline(__always) private func take(_ index: Both<SIMD8<Int64>>) -> E.Lanes {
-    let kept = Slots<E>(xentk_states(workspace)).kept
-    E.store(E.Lanes(repeating: -.infinity), kept)
-    forEachElement(at: index) { element, lane in
-      kept[lane] = element.pointee
-      element.pointee = -.infinity
+    setPlaces(index)
+    E.store(E.Lanes(repeating: -.infinity), x - E.width)
+    let kept = slots.kept
+    forEachPlace { place, lane in
+      kept[lane] = x[place]
+      x[place] = -.infinity
     }
     return E.load(kept)
   }
 
-  @inline(__always) func put(_ values: E.Lanes, at index: Both<SIMD8<Int64>>) {
-    let kept = Slots<E>(xentk_states(workspace)).kept
-    E.store(values, kept)
-    forEachElement(at: index) { element, lane in element.pointee = kept[lane] }
+  /// What was taken, or set, in its places.
+  @inline(__always) func put() { forEachPlace { place, lane in x[place] = slots.kept[lane] } }
+
+  /// What one class of each row has instead of what the others have: the target's gradient, or a certain log-probability.
+  @inline(__always) func setOwn(_ values: Halves, at index: Both<SIMD8<Int64>>) {
+    setPlaces(index)
+    E.store(E.rounded(values), slots.kept)
+  }
+
+  /// Where each row's class `index` is.
+  @inline(__always) func setPlaces(_ index: Both<SIMD8<Int64>>) {
+    let shift: Int64 = E.halves == 2 ? 4 : 3
+    let lanes = SIMD8<Int64>(0, 1, 2, 3, 4, 5, 6, 7)
+    let places = UnsafeMutableRawPointer(slots.places)
+    places.storeBytes(of: (index.low &<< shift) | lanes, as: SIMD8<Int64>.self)
+    if E.halves == 2 {
+      places.storeBytes(of: (index.high &<< shift) | (lanes | 8), toByteOffset: 64, as: SIMD8<Int64>.self)
+    }
   }
 
   /// One by one in memory: to find them in each class's lanes would be work for each class.
-  @inline(__always) func forEachElement(
-    at index: Both<SIMD8<Int64>>, _ body: (_ element: UnsafeMutablePointer<E>, _ lane: Int) -> Void
-  ) {
-    @inline(__always) func each(_ index: SIMD8<Int64>, _ first: Int) {
-      var lane = 0
-      while lane < step {
-        let c = Int(index[lane])
-        if c >= 0 { body(x + (c &* E.width &+ first &+ lane), first &+ lane) }
-        lane &+= 1
-      }
+  @inline(__always) func forEachPlace(_ body: (_ place: Int, _ lane: Int) -> Void) {
+    let places = slots.places
+    var lane = 0
+    while lane < E.width {
+      body(Int(places[lane]), lane)
+      lane &+= 1
     }
-    each(index.low, 0)
-    if E.halves == 2 { each(index.high, step) }
   }
+
+  @inline(__always) var slots: Slots<E> { Slots<E>(xentk_states(workspace)) }
 
   @inline(__always) private func sums(
     _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool,
@@ -121,7 +143,7 @@ struct Tile<E: Element> {
     let rounded = (largest * E.log2e + whole) - whole
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
-    let total = classes <= E.folded ? folded(window, keepsTerms: keepsTerms) : summed(window, Slots<E>(xentk_states(workspace)))
+    let total = classes <= E.folded ? folded(window, keepsTerms: keepsTerms) : summed(window, slots)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -146,8 +168,8 @@ struct Tile<E: Element> {
       while c < classes {
         let term = E.term(E.larger(self[c], window.lowest), window.magic)
         if keepsTerms {
-          E.store(term.scale, terms + 2 &* c &* E.width)
-          E.store(term.minor, terms + (2 &* c &+ 1) &* E.width)
+          E.store(term.scale, scales + c &* E.width)
+          E.store(term.minor, minors + c &* E.width)
         }
         (sum, rest) = E.sum(sum, rest, term)
         c &+= E.width
@@ -233,11 +255,12 @@ struct Tile<E: Element> {
   /// Whether the terms of a sum are such, and so few, that they can be kept.
   @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { classes <= E.folded }
 
-  /// The terms of the last sum, at the end of the tiles' memory: class after class, scales and minor parts.
-  @inline(__always) private var terms: UnsafeMutablePointer<E> {
+  /// The terms of the last sum, at the end of the tiles' memory: class after class, the scales also of class −1.
+  @inline(__always) private var minors: UnsafeMutablePointer<E> {
     UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
-      - 2 &* classes &* E.width
+      - classes &* E.width
   }
+  @inline(__always) private var scales: UnsafeMutablePointer<E> { minors - classes &* E.width }
 
   /// `makeSoftmax` of the terms of sums with these exponents: bit by bit the same. False, and nothing done, also where a
   /// power of two cannot take the terms' scale to that of the outputs.
@@ -262,10 +285,10 @@ struct Tile<E: Element> {
     let down = E.rounded(powerOfTwo(last))
     var c = 0
     while c < classes {
-      let scale = E.load(terms + 2 &* c &* E.width)
+      let scale = E.load(scales + c &* E.width)
       let product = scale * kh
       let lost = E.multiplyAdd(scale, minusKh, product)
-      let rest = E.multiplyAdd(minusKh, E.load(terms + (2 &* c &+ 1) &* E.width), minusKl)
+      let rest = E.multiplyAdd(minusKh, E.load(minors + c &* E.width), minusKl)
       E.store((product - E.multiplyAdd(scale, rest, lost)) * down, x + c &* E.width)
       c &+= 1
     }
@@ -282,21 +305,13 @@ struct Tile<E: Element> {
   }
 }
 
-/// What one class of each row has instead of what the others have: the target's gradient, or a certain log-probability.
-struct Own {
-  var values = Halves(repeating: 0)
-  /// The class, −1 for none.
-  var index = Both(SIMD8<Int64>(repeating: -1), SIMD8<Int64>(repeating: -1))
-
-  @inline(__always) init() {}
-}
-
 /// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
 struct Slots<E: Element> {
   private let sums, rests: UnsafeMutablePointer<E>
   private let high, low: UnsafeMutablePointer<Double>
-  /// Room for an element of each row.
+  /// Room for an element of each row, and for where it is in a tile.
   let kept: UnsafeMutablePointer<E>
+  let places: UnsafeMutablePointer<Int64>
 
   @inline(__always) init(_ memory: UnsafeMutableRawPointer) {
     let size = E.width &* E.width
@@ -305,6 +320,7 @@ struct Slots<E: Element> {
     high = UnsafeMutableRawPointer(rests + size).assumingMemoryBound(to: Double.self)
     low = high + size
     kept = UnsafeMutableRawPointer(low + size).assumingMemoryBound(to: E.self)
+    places = UnsafeMutableRawPointer(kept + E.width).assumingMemoryBound(to: Int64.self)
   }
 
   /// Adds the term of class c. The first of a strip finds nothing there.

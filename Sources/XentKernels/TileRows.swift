@@ -34,8 +34,9 @@ extension Tile {
 
   /// Tiles that are read together: 512 bytes of a class, if there is room, and room for terms where these may be kept.
   @inline(__always) private var mostTiles: Int {
-    let room = Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / (classes &* MemoryLayout<E.Lanes>.size)
-    return min(8, Self.canKeepTerms(classes) ? room &- 2 : room)
+    let lines = Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / MemoryLayout<E.Lanes>.size
+    let terms = Self.canKeepTerms(classes) ? 2 &* classes &+ 1 : 0
+    return max(1, min(8, (lines &- terms) / (classes &+ 1)))
   }
 
   @inline(never) private func readAcross(
@@ -49,7 +50,7 @@ extension Tile {
       var k = 0
       while k < tiles {
         let p = line + c &* stride + k &* E.width &* Int(array.size)
-        let to = x + (k &* classes &+ c) &* E.width
+        let to = x + (k &* (classes &+ 1) &+ c) &* E.width
         if isOwn {
           E.store(E.load(p.assumingMemoryBound(to: E.self)), to)
         } else {
@@ -124,8 +125,8 @@ extension Tile {
     rows.isAlong(array) && Int(array.outer_stride) == classes && classes <= block
   }
 
-  /// Writes the first `count` lanes to the rows from `start` on.
-  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, _ own: Own) {
+  /// Writes the first `count` lanes to the rows from `start` on, and puts in what `put` puts in.
+  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     if count == E.width && Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       var c = 0
@@ -135,13 +136,11 @@ extension Tile {
         c &+= step
       }
       // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
-      let values = Slots<E>(xentk_states(workspace)).kept
-      E.store(E.rounded(own.values), values)
-      forEachElement(at: own.index) { element, lane in
-        p[(element - x) / E.width &+ lane &* Int(array.outer_stride)] = values[lane]
+      forEachPlace { place, lane in
+        if place >= 0 { p[lane &* Int(array.outer_stride) &+ place / E.width] = slots.kept[lane] }
       }
     } else {
-      put(E.rounded(own.values), at: own.index)
+      put()
       unstage(rows, array, start, count)
     }
   }
@@ -156,7 +155,7 @@ extension Tile {
       var k = 0
       while k < length / E.width {
         let p = line + c &* stride + k &* E.width &* Int(array.size)
-        let from = UnsafePointer(x) + (k &* classes &+ c) &* E.width
+        let from = UnsafePointer(x) + (k &* (classes &+ 1) &+ c) &* E.width
         if isOwn {
           E.store(E.load(from), p.assumingMemoryBound(to: E.self))
         } else {
