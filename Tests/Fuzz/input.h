@@ -47,14 +47,14 @@ static inline int64_t below(input *in, int64_t limit) { return limit > 0 ? take8
 static inline int once_in(input *in, int n) { return take8(in) % n == n - 1; }
 
 /* Comparisons of one and two bytes, most of them of Bools: libFuzzer takes them for value profiles alone, which are off, and
- * a tenth of the time for it. Linked with -z muldefs, these come before its own. */
-void __sanitizer_cov_trace_cmp1(uint8_t a, uint8_t b);
-void __sanitizer_cov_trace_const_cmp1(uint8_t a, uint8_t b);
-void __sanitizer_cov_trace_cmp2(uint16_t a, uint16_t b);
-void __sanitizer_cov_trace_const_cmp2(uint16_t a, uint16_t b);
-void __sanitizer_cov_trace_cmp1(uint8_t a, uint8_t b) { (void)a, (void)b; }
-void __sanitizer_cov_trace_const_cmp1(uint8_t a, uint8_t b) { (void)a, (void)b; }
-void __sanitizer_cov_trace_cmp2(uint16_t a, uint16_t b) { (void)a, (void)b; }
-void __sanitizer_cov_trace_const_cmp2(uint16_t a, uint16_t b) { (void)a, (void)b; }
+ * a tenth of the time for it. The linker puts these in the place of its own. */
+void __wrap___sanitizer_cov_trace_cmp1(uint8_t a, uint8_t b);
+void __wrap___sanitizer_cov_trace_const_cmp1(uint8_t a, uint8_t b);
+void __wrap___sanitizer_cov_trace_cmp2(uint16_t a, uint16_t b);
+void __wrap___sanitizer_cov_trace_const_cmp2(uint16_t a, uint16_t b);
+void __wrap___sanitizer_cov_trace_cmp1(uint8_t a, uint8_t b) { (void)a, (void)b; }
+void __wrap___sanitizer_cov_trace_const_cmp1(uint8_t a, uint8_t b) { (void)a, (void)b; }
+void __wrap___sanitizer_cov_trace_cmp2(uint16_t a, uint16_t b) { (void)a, (void)b; }
+void __wrap___sanitizer_cov_trace_const_cmp2(uint16_t a, uint16_t b) { (void)a, (void)b; }
 
 #endif
