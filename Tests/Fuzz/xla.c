@@ -23,7 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUFFERS = 28, ATTRIBUTES = 8, ROOM = 4096, MOST_BYTES = 2048, MOST_DIMS = 6, TEXT = 256 };
+enum { BUFFERS = 40, MOST_INPUTS = 26, ATTRIBUTES = 8, ROOM = 4096, MOST_BYTES = 2048, MOST_DIMS = 6, TEXT = 256 };
 
 static char rooms[BUFFERS][ROOM] __attribute__((aligned(64))), before[BUFFERS][ROOM];
 static size_t sizes[BUFFERS];
@@ -206,7 +206,7 @@ static int choose(input *in, const problem *p, const char *all, int needed, xent
   }
   if (once_in(in, 60) && used) names[below(in, (int64_t)used)] = "x s"[below(in, 3)];
   if (once_in(in, 60) && used < TEXT - 8) strcpy(names + used, " lse");
-  while (once_in(in, 200) && first + count < BUFFERS) {
+  while (once_in(in, 200) && first + count < (is_input ? MOST_INPUTS : BUFFERS)) {
     make_buffer(in, p, &buffers[first + count], first + count, "lse", 3, is_input);
     count++;
   }
