@@ -73,6 +73,8 @@ struct XLAReader {
     guard frame.rets.values!.pointee.pointee.rank >= leading else {
       throw failure { $0.add("the first result has no place for the batches") }
     }
+    var first = outputNames
+    try checkSizes(first.nextWord(), frame.rets.values!.pointee.pointee)
     for d in 0..<leading { batches *= frame.rets.values!.pointee.pointee.dims![d] }
     isFolded = leading > 0
     try readTensors(inputNames, frame.args, isInput: true)
@@ -159,11 +161,22 @@ struct XLAReader {
     guard names.nextWord().len == 0 else { throw failure { $0.add("more names than buffers") } }
   }
 
+  /// The sizes' product fits, with ones for zeros: then so does that of any of them, which are not looked at any more.
+  private func checkSizes(_ name: xents_xla_byte_span, _ buffer: xents_xla_buffer) throws(Failure) {
+    var bytes: Int64 = 8
+    for d in 0..<Int(buffer.rank) {
+      let (product, overflow) = bytes.multipliedReportingOverflow(by: max(buffer.dims![d], 1))
+      guard !overflow else { throw failure(name, " has too many elements") }
+      bytes = product
+    }
+  }
+
   /// Says how a buffer lies. Rows are counted by the dimensions that are not the class axis.
   mutating func readTensor(
     _ tensor: UnsafeMutablePointer<xent_tensor>, _ name: xents_xla_byte_span, _ buffer: xents_xla_buffer,
     isInput: Bool
   ) throws(Failure) {
+    try checkSizes(name, buffer)
     let own = Int(buffer.rank) - leading
     let isPerClass = own == 1 && name.index(in: "weight pos_weight class_mask") != nil
     let hasClasses = own == Int(rank) || isPerClass
@@ -205,11 +218,12 @@ struct XLAReader {
     -> Bool
   {
     let all = frame.rets.values!.pointee.pointee.dims
+    var isWhole = true
     for d in 0..<leading where buffer.dims![d] != all![d] {
       guard isInput && buffer.dims![d] == 1 else { throw failure(name, " has another number of batches") }
-      return false
+      isWhole = false
     }
-    return true
+    return isWhole
   }
 
   /// Lets all tensors begin at a batch.

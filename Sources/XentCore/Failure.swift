@@ -61,7 +61,7 @@ public struct Detail {
     }
   }
 
-  /// To six significant digits.
+  /// To six digits behind the point, of the number or of its mantissa.
   public mutating func add(_ number: Double) {
     if number.isNaN { return add("NaN") }
     if number < 0 { add(byte: UInt8(ascii: "-")) }

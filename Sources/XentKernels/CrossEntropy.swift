@@ -147,7 +147,12 @@ struct RowsKernel {
   ) -> Bool {
     var needed = Both(SIMD8<Int64>(), SIMD8<Int64>())
     needed.low = readTargets(start, min(count, step), results)
-    if count > step { needed.high = readTargets(start &+ step, count &- step, results + 1) }
+    if count > step {
+      needed.high = readTargets(start &+ step, count &- step, results + 1)
+    } else if Self.hasTiles {
+      // A tile looks at them too.
+      (results + 1).pointee.targets = SIMD8(repeating: -1)
+    }
     if Self.hasTiles && isShort && count >= Self.fewest {
       if count <= step { (results + 1).pointee.targets = SIMD8(repeating: -1) }  // a tile has lanes for them
       let isDone =

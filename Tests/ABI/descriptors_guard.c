@@ -4,39 +4,10 @@
  * highest there is not a byte more. Then rows each at the end of a page, with none behind it; and rows that need not be
  * read, which are not.
  */
-#include "check.h"
 #include "descriptors.h"
+#include "region.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-static char running[400]; /* what to say should it fault */
 static size_t page;
-
-static void on_fault(int number) {
-  static const char before[] = "\nnot ok - ", after[] = ": memory outside a tensor was touched\n";
-  if (write(1, before, sizeof before - 1) < 0 || write(1, running, strlen(running)) < 0 ||
-      write(1, after, sizeof after - 1) < 0)
-    _exit(4);
-  _exit(number == SIGBUS ? 5 : 6);
-}
-
-/* Usable memory between two pages without access. */
-typedef struct {
-  char *start;
-  size_t size;
-} region;
-
-static region make_region(size_t bytes) {
-  size_t size = (bytes + page - 1) / page * page;
-  char *all = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(all != MAP_FAILED);
-  REQUIRE(!mprotect(all, page, PROT_NONE) && !mprotect(all + page + size, page, PROT_NONE));
-  return (region){all + page, size};
-}
-
-static void free_region(region r) { munmap(r.start - page, r.size + 2 * page); }
 
 /* ---- At the ends of memory -------------------------------------------------------------------------------------- */
 
@@ -171,10 +142,8 @@ static void check_unread(form form, dtype type, bool by_mask, int32_t reduction)
 
 int main(void) {
   static const int64_t row_lengths[] = {1, 7, 16, 33, 64, 65, 130, 257};
-  struct sigaction action = {.sa_handler = on_fault};
-  page = (size_t)sysconf(_SC_PAGESIZE);
-  REQUIRE(!sigaction(SIGSEGV, &action, NULL) && !sigaction(SIGBUS, &action, NULL));
-  setvbuf(stdout, NULL, _IOLBF, 0);
+  page = page_size();
+  watch_faults();
   for (tensor t = 0; t < TENSORS; t++) regions[t] = make_region(LARGEST);
   for (form form = 0; form < FORMS; form++)
     for (dtype type = F32; type < DTYPES; type++) {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Structs of other versions. A shorter one has the defaults in the fields it lacks, and nothing behind it is read: it
- * ends where the memory does. A longer one is taken when what the library does not know is zero. And xent_error: as
- * much of it as the caller has, by every call.
+ * ends where the memory does. A longer one is taken when what the library does not know is zero (otherwise: refusals.txt).
+ * And xent_error: as much of it as the caller has, by every call.
  */
-#include "refusal.h"
+#include "check.h"
+#include "descriptors.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -203,61 +204,6 @@ static void check_shorter_tensor(form form, dtype type) {
   free_call(&expected);
 }
 
-/* ---- Sizes that are refused ------------------------------------------------------------------------------------- */
-
-/* Every struct that a call has, as fields of one size_t. */
-static void check_struct_sizes(form form, dtype type) {
-  call c = make_call(form, type, 5, 9, 3, variants, false, 5);
-  xent_options options;
-  xent_outputs outputs;
-  char what[80];
-  static const size_t small[] = {0, 1, sizeof(size_t) - 1};
-  for (tensor t = LOGITS; t < TENSORS; t++) {
-    if (!c.has[t]) continue;
-    for (size_t k = 0; k < sizeof small / sizeof *small; k++) {
-      c.tensors[t].struct_size = small[k];
-      snprintf(what, sizeof what, "%s.struct_size %zu", tensor_name(form, t), small[k]);
-      check_call_refused(&c, XENT_ERR_SIZE, tensor_name(form, t), "struct_size", what);
-    }
-    c.tensors[t].struct_size = sizeof(xent_tensor);
-  }
-  if (form >= LOG_SOFTMAX_GRAD) return free_call(&c);
-  connect(&c, &options, &outputs);
-  for (size_t k = 0; k < sizeof small / sizeof *small; k++) {
-    snprintf(what, sizeof what, "struct_size %zu", small[k]);
-    options.struct_size = small[k];
-    check_refused(&c, &options, &outputs, XENT_ERR_SIZE, "options", "struct_size", what);
-    options.struct_size = sizeof options;
-    outputs.struct_size = small[k];
-    check_refused(&c, &options, &outputs, XENT_ERR_SIZE, "outputs", "struct_size", what);
-    outputs.struct_size = sizeof outputs;
-  }
-  for (size_t k = 0; k < 40; k += 13) {
-    snprintf(what, sizeof what, "a byte that is not 0 at %zu of 40", k);
-    const void *longer = lengthen(&options, sizeof options, 40, k);
-    check_refused(&c, longer, &outputs, XENT_ERR_UNSUPPORTED, "options", "struct_size", what);
-    longer = lengthen(&outputs, sizeof outputs, 40, k);
-    check_refused(&c, &options, longer, XENT_ERR_UNSUPPORTED, "outputs", "struct_size", what);
-    for (tensor t = WEIGHT; t < TENSORS; t++) {
-      if (!c.has[t]) continue;
-      xent_options own = options;
-      xent_outputs own_outputs = outputs;
-      void *pointer = lengthen(&c.tensors[t], sizeof(xent_tensor), 40, k);
-      memcpy((is_output(t) ? (char *)&own_outputs : (char *)&own) + tensor_specs[t].offset, &pointer, sizeof pointer);
-      check_refused(&c, &own, &own_outputs, XENT_ERR_UNSUPPORTED, tensor_name(form, t), "struct_size", what);
-    }
-  }
-  xent_status status = call_with(&c, lengthen(&options, sizeof options, 40, 40), &outputs, NULL);
-  because("%s", xent_last_error());
-  CHECK(status == XENT_OK,
-        "%s: options of a newer version", call_label(&c));
-  status = call_with(&c, &options, lengthen(&outputs, sizeof outputs, 40, 40), NULL);
-  because("%s", xent_last_error());
-  CHECK(status == XENT_OK,
-        "%s: outputs of a newer version", call_label(&c));
-  free_call(&c);
-}
-
 /* ---- xent_error ------------------------------------------------------------------------------------------------- */
 
 static void check_error(form form) {
@@ -300,7 +246,6 @@ int main(void) {
   for (form form = 0; form < FORMS; form++) {
     check_error(form);
     for (dtype type = F32; type < DTYPES; type++) {
-      check_struct_sizes(form, type);
       if (form >= LOG_SOFTMAX_GRAD) continue;
       check_no_options(form, type);
       check_shorter_options(form, type);

@@ -2,41 +2,14 @@
  *
  * Every array of every function ends, and then begins, where the memory does: a read or a write one byte outside is a
  * fault. What lies on the other side of each output is compared. Lengths cover every remainder of a vector, of a strip
- * of 64 and of a chunk of 2048. Then: rows that need not be read are not to be touched at all.
+ * of 64 and of a chunk of 2048. Then: rows that need not be read are not to be touched at all. Alignments: alignments.c.
  */
-#include "check.h"
 #include "operations.h"
+#include "region.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-enum { MAX_ROWS = 17, MAX_CLASSES = 4097, LARGEST = 5 * 2049, LANES = 8, MARGIN = 256 };
-
-/* Usable memory between two pages without access. */
-typedef struct {
-  char *start;
-  size_t size;
-} region;
+enum { MAX_ROWS = 17, MAX_CLASSES = 4097, LARGEST = 5 * 2049, LANES = 16, MARGIN = 256 };
 
 static region regions[MAX_ARRAYS];
-static char running[160]; /* what to say should it fault */
-
-static void on_fault(int number) {
-  static const char before[] = "\nnot ok - ", after[] = ": memory outside an array was touched\n";
-  if (write(1, before, sizeof before - 1) < 0 || write(1, running, strlen(running)) < 0 ||
-      write(1, after, sizeof after - 1) < 0)
-    _exit(4);
-  _exit(number == SIGBUS ? 5 : 6);
-}
-
-static region make_region(size_t bytes) {
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (bytes + page - 1) / page * page;
-  char *all = mmap(NULL, size + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(all != MAP_FAILED);
-  REQUIRE(!mprotect(all, page, PROT_NONE) && !mprotect(all + page + size, page, PROT_NONE));
-  return (region){all + page, size};
-}
 
 /* The bytes on the side of an array that has no guard page are 0x3C and stay so. */
 static bool is_margin_kept(const char *margin) {
@@ -104,15 +77,14 @@ static void check_shapes(const operation *op, dtype type) {
   for (int64_t rows = 6; rows <= MAX_ROWS; rows++)
     for (int64_t classes = 1; classes <= 65; classes += rows % 4 ? 16 : 7) check_shape(op, type, rows, classes);
   for (int64_t classes = 4095; classes <= MAX_CLASSES; classes++) check_shape(op, type, 1, classes);
-  for (int k = 0; k < op->count; k++)
-    munmap(regions[k].start - sysconf(_SC_PAGESIZE), regions[k].size + 2 * (size_t)sysconf(_SC_PAGESIZE));
+  for (int k = 0; k < op->count; k++) free_region(regions[k]);
 }
 
 /* Rows of whole pages, some without access: those of ignored targets and, for nll, every page without a target. */
 static void check_unread(const operation *op, dtype type) {
   enum { ROWS = 6, PAGES = 3 }; /* pages to a row */
   static const bool ignored[ROWS] = {true, false, true, true, false, true};
-  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  size_t page = page_size();
   int64_t per_page = (int64_t)(page / dtype_size(type)), classes = PAGES * per_page;
   if (!op->has_options || op->arrays[0].shape != MATRIX) return;
   bool is_nll = !strcmp(op->name, "nll");
@@ -145,16 +117,14 @@ static void check_unread(const operation *op, dtype type) {
       if (op->arrays[k].is_output)
         fine &= same_values(expected[k], arrays[k], &op->arrays[k], type, element_count(&op->arrays[k], &p));
     CHECK(fine, "%s", running);
-    munmap(matrix.start - page, matrix.size + 2 * page);
+    free_region(matrix);
     free_arrays(op, arrays);
     free_arrays(op, expected);
   }
 }
 
 int main(void) {
-  struct sigaction action = {.sa_handler = on_fault};
-  REQUIRE(!sigaction(SIGSEGV, &action, NULL) && !sigaction(SIGBUS, &action, NULL));
-  setvbuf(stdout, NULL, _IOLBF, 0);
+  watch_faults();
   for (int k = 0; k < operation_count; k++)
     for (dtype type = F32; type < DTYPES; type++) {
       check_shapes(&operations[k], type);

@@ -25,16 +25,42 @@
 
 /* Each tensor has a room of its own; the structs have one too. */
 enum { ROOM = 1024, STRUCT_ROOM = 512, STRUCTS = TENSORS + 3, GUARD = 64, LARGEST = 768, MOST_ELEMENTS = 1 << 10 };
-static struct {
+typedef struct {
   char rooms[TENSORS][ROOM];
   sums sums;
-} memory __attribute__((aligned(64))), before, first;
+} contents;
+static contents memory __attribute__((aligned(64))), before, first;
+/* What of it is open to the call. The rest is guarded: nothing has to be compared there. */
+static struct {
+  size_t start, bytes;
+} opened[2 * TENSORS];
+static int opened_count;
 static char structs[STRUCTS][STRUCT_ROOM] __attribute__((aligned(64)));
 static uint32_t csr_before;
 
 static void fail(const char *what) {
   fprintf(stderr, "wrong: %s; last error \"%s\"\n", what, xent_last_error());
   abort();
+}
+
+static void open_memory(char *start, size_t bytes) {
+  __asan_unpoison_memory_region(start, bytes);
+  if (opened_count == 2 * TENSORS) abort();
+  opened[opened_count].start = (size_t)(start - (char *)&memory);
+  opened[opened_count++].bytes = bytes;
+}
+
+static void copy_opened(contents *to, const contents *from) {
+  for (int k = 0; k < opened_count; k++)
+    memcpy((char *)to + opened[k].start, (const char *)from + opened[k].start, opened[k].bytes);
+  to->sums = from->sums;
+}
+
+static bool is_opened_same(const contents *a, const contents *b) {
+  bool same = !memcmp(&a->sums, &b->sums, sizeof a->sums);
+  for (int k = 0; k < opened_count; k++)
+    same &= !memcmp((const char *)a + opened[k].start, (const char *)b + opened[k].start, opened[k].bytes);
+  return same;
 }
 
 /* ---- Numbers that are likely to be wrong ------------------------------------------------------------------------ */
@@ -77,7 +103,7 @@ static bool extent_of(const xent_tensor *t, int64_t *below, int64_t *above) {
     if (bytes < 0) low -= bytes;
     else high += bytes;
     count *= sizes[k] > MOST_ELEMENTS ? MOST_ELEMENTS + 1 : sizes[k];
-    if (low > LARGEST || high > LARGEST || count > MOST_ELEMENTS) return false;
+    if (low + high > LARGEST || count > MOST_ELEMENTS) return false;
   }
   *below = (int64_t)low;
   *above = (int64_t)high;
@@ -114,7 +140,7 @@ static void place(input *in, call *c, tensor t) {
   char *start = room + GUARD + (below + above ? size * below % 8 : 0);
   if (size < 8) start += size * (take8(in) % 4);
   x->data = start + below;
-  __asan_unpoison_memory_region(start, (size_t)(below + above));
+  open_memory(start, (size_t)(below + above));
   fill(in, c, t, start, below + above);
 }
 
@@ -233,16 +259,6 @@ static void check_refusal(xent_status status, const char *function, const xent_e
   if (status == XENT_ERR_TARGET && error->row < 0) fail("xent_error.row");
 }
 
-/* Past the guards, which are not for this. */
-__attribute__((no_sanitize("address"))) static void snapshot(void) {
-  uint64_t *to = (uint64_t *)(void *)&before;
-  const uint64_t *from = (const uint64_t *)(const void *)&memory;
-  for (size_t k = 0; k < sizeof memory / sizeof *to; k++) {
-    to[k] = from[k];
-    __asm__ volatile("" ::: "memory"); /* no call of memcpy, which looks at the guards */
-  }
-}
-
 static void open_all(void) {
   __asan_unpoison_memory_region(&memory, sizeof memory);
   __asan_unpoison_memory_region(structs, sizeof structs);
@@ -263,7 +279,7 @@ static void check_written(const call *c, xent_status status) {
         }
   }
   if (status == XENT_OK) before.sums = memory.sums;
-  if (memcmp(&before, &memory, sizeof memory)) fail(status == XENT_OK ? "a write beside an output" : "a write");
+  if (!is_opened_same(&before, &memory)) fail(status == XENT_OK ? "a write beside an output" : "a write");
 }
 
 #include "calls_made.h"
