@@ -62,10 +62,10 @@ private struct Sides {
   return Pair(sum, low.replacing(with: Doubles(), where: sum - sum .!= 0))
 }
 
-/// Of eight logits what f32 and 16-bit results are made of.
+/// Of eight logits of any size what f32 and 16-bit results are made of.
 private struct Narrow {
-  /// |x|, exp(−|x|) within 2^-52 and log1p of that within 2^-40, relatively; a NaN is one in all three.
-  let magnitude, exponential, logarithm: Doubles
+  /// |x|, and exp(−|x|) within 2^-52 relatively; a NaN is one in both.
+  let magnitude, exponential: Doubles
   let isNegative: SIMDMask<SIMD8<Int64>>
   /// Where exp(−|x|) is near 1, exp(−|x|) − 1, again within 2^-52 relatively.
   let isNear: SIMDMask<SIMD8<Int64>>
@@ -98,10 +98,15 @@ private struct Narrow {
     let scale = unsafeBitCast(unsafeBitCast(biased, to: SIMD8<UInt64>.self) &<< 52, to: Doubles.self)
     let t = fma(scale, lessOne, scale).replacing(with: 0, where: isFar)
     exponential = t
+  }
+
+  /// log1p(exp(−|x|)), within 2^-40 relatively.
+  @inline(__always) var logarithm: Doubles {
     // log1p(t) / t on [0, 1]: minimax, error 2^-40.9.
+    let t = exponential
     let tt = t * t
-    even = Doubles(repeating: 0x1.5d51a9ff21c4bp-12)
-    odd = Doubles(repeating: -0x1.75eeed47c103ep-9)
+    var even = Doubles(repeating: 0x1.5d51a9ff21c4bp-12)
+    var odd = Doubles(repeating: -0x1.75eeed47c103ep-9)
     even = fma(even, tt, Doubles(repeating: 0x1.787b40d8ce9fdp-7))
     odd = fma(odd, tt, Doubles(repeating: -0x1.e07274f9d9cf8p-6))
     even = fma(even, tt, Doubles(repeating: 0x1.bd83d434f365fp-5))
@@ -115,7 +120,7 @@ private struct Narrow {
     even = fma(even, tt, Doubles(repeating: 0x1.5555542d234c1p-2))
     odd = fma(odd, tt, Doubles(repeating: -0x1.fffffffc256c4p-2))
     even = fma(even, tt, Doubles(repeating: 0x1.fffffffffeee1p-1))
-    logarithm = fma(odd, t, even) * t
+    return fma(odd, t, even) * t
   }
 
   /// up·(−log s) + down·(−log(1 − s)), s and 1 − s the two sides.
@@ -140,119 +145,340 @@ private struct Narrow {
   (factor * value).replacing(with: 0, where: (factor .== 0) .& (value .== value))
 }
 
+/// Of sixteen logits up to `farthest` from 0 what f32 and 16-bit results are made of; a NaN is one in all of it.
+private struct Ordinary {
+  /// Beyond it the exponential in f32 would be subnormal.
+  static var farthest: Float { 86 }
+
+  /// γ·exp(−|x|) within 0.113·2^-24 relatively, γ as in Float.term.
+  let exponential: Halves
+  /// log1p(exp(−|x|)), within 2^-30.3 of that of the exponential.
+  let logarithm: Halves
+
+  @inline(__always) init(_ away: Floats) {
+    let term = Float.term(away, Floats(repeating: Window<Float>(shift: 0).magic))
+    func exponential(_ half: Int) -> Doubles {
+      let scale = Float.widened(term.scale, half)
+      return fma(scale, Float.widened(term.minor, half), scale)
+    }
+    self.exponential = Halves(exponential(0), exponential(1))
+    logarithm = Halves(Ordinary.logarithm(self.exponential.low), Ordinary.logarithm(self.exponential.high))
+  }
+
+  /// log1p(t / γ) / t on [0, γ]: minimax by Remez's algorithm, error 2^-30.3.
+  @inline(__always) private static func logarithm(_ t: Doubles) -> Doubles {
+    var q = Doubles(repeating: 0x1.a621caa33acd6p-11)
+    q = fma(q, t, Doubles(repeating: -0x1.7b0811c81b68dp-8))
+    q = fma(q, t, Doubles(repeating: 0x1.3edca5964cc8bp-6))
+    q = fma(q, t, Doubles(repeating: -0x1.58adf3f32f0cap-5))
+    q = fma(q, t, Doubles(repeating: 0x1.1a5f17252165ep-4))
+    q = fma(q, t, Doubles(repeating: -0x1.8e55ce0273026p-4))
+    q = fma(q, t, Doubles(repeating: 0x1.0b8ce76069155p-3))
+    q = fma(q, t, Doubles(repeating: -0x1.6d95c6e0382d8p-3))
+    q = fma(q, t, Doubles(repeating: 0x1.093afe94ea10fp-2))
+    q = fma(q, t, Doubles(repeating: -0x1.b0c0a73aeed1ap-2))
+    q = fma(q, t, Doubles(repeating: 0x1.d6b629e3f0747p-1))
+    return q * t
+  }
+}
+
+/// Rows that count are one stream of elements, which strips cut without regard to the rows' ends.
 @inline(never) func binaryCrossEntropy(
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
   let rows = Rows(problem, workspace)
-  var number = Int(first)
-  while number < Int(last) {
-    let row = rows.position(number)
-    if rows.target(row).counts {
-      binaryRow(rows, row, loss)
+  let isMasked = problem.pointee.row_mask.isGiven
+  var kernel = BinaryKernel(rows, loss)
+  var row = Int(first)
+  while row < Int(last) {
+    var end = isMasked ? row : Int(last)
+    while end < Int(last) && rows.target(rows.position(end)).counts { end &+= 1 }
+    if end == row {
+      let position = rows.position(row)
+      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, position).fill(with: 0) }
+      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, position).fill(with: 0) }
+      end = row &+ 1
     } else {
-      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, row).fill(with: 0) }
-      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(with: 0) }
+      kernel.run(row, end)
     }
-    number &+= 1
+    row = end
   }
-}
-
-@inline(never) private func binaryRow(_ rows: Rows, _ row: Position, _ loss: UnsafeMutablePointer<xentk_loss>) {
-  let problem = rows.problem
-  let strips = Strips(rows.workspace)
-  let hasGrad = problem.pointee.grad.isGiven
-  let logits = rows.source(problem.pointee.input, row)
-  let lossSink = problem.pointee.row_loss.isGiven ? rows.sink(problem.pointee.row_loss, row) : nil
-  let gradSink = hasGrad ? rows.sink(problem.pointee.grad, row) : nil
-  // What is not given is the same number everywhere: once is enough.
-  problem.pointee.weight.spread(1, over: strips.weight)
-  problem.pointee.pos_weight.spread(1, over: strips.positive)
-  problem.pointee.grad_loss.spread(1, over: strips.upstream)
-  var sum = LaneSum()
-  rows.forEachStrip { first, count in
-    logits.given(first, count, into: strips.x)
-    problem.pointee.targets.strip(row, first, count, into: strips.y)
-    problem.pointee.weight.strip(row, first, count, into: strips.weight)
-    problem.pointee.pos_weight.strip(row, first, count, into: strips.positive)
-    problem.pointee.grad_loss.strip(row, first, count, into: strips.upstream)
-    if rows.isWide {
-      strips.work(
-        count, &sum, hasGrad,
-        Pair(Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo)))
-    } else {
-      strips.workNarrow(count, &sum, hasGrad, share: 1 / problem.pointee.divisor_hi)
-    }
-    lossSink?.putNarrow(strips.loss, first, count)
-    gradSink?.putNarrow(strips.grad, first, count)
-  }
-  let total = sum.total
+  let total = kernel.sum.total
   xentk_accumulate(loss, total.hi, total.lo, 0)
 }
 
-/// Up to 64 elements of a row on their way: what goes in, and what comes out.
-private struct Strips {
-  let x, y, weight, positive, upstream, loss, grad: UnsafeMutablePointer<Double>
+/// Where a strip begins, and how many elements it has, over the ends of rows.
+private struct Span {
+  var row, c, count: Int
+}
 
-  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
-    x = xentk_strip(workspace, 0)
-    y = xentk_strip(workspace, 1)
-    weight = xentk_strip(workspace, 2)
-    positive = xentk_strip(workspace, 3)
-    upstream = xentk_strip(workspace, 4)
-    loss = xentk_strip(workspace, 5)
-    grad = xentk_strip(workspace, 6)
+/// One of the numbers that each element has: where there is no such tensor, the same for all.
+private struct Operand<E: Element> {
+  let start: UnsafePointer<E>
+  let isOne: Bool
+
+  @inline(__always) func at(_ i: Int) -> UnsafePointer<E> { isOne ? start : start + i }
+}
+
+/// What goes into a strip.
+private struct Inputs<E: Element> {
+  let x, y: UnsafePointer<E>
+  let weight, positive, upstream: Operand<E>
+}
+
+private struct BinaryKernel {
+  /// Elements of a strip. Part of the result.
+  static var strip: Int { 256 }
+
+  let rows: Rows
+  let loss: UnsafeMutablePointer<xentk_loss>
+  var sum = LaneSum()
+
+  @inline(__always) init(_ rows: Rows, _ loss: UnsafeMutablePointer<xentk_loss>) {
+    self.rows = rows
+    self.loss = loss
+    let ones = xentk_strip(rows.workspace, 0)
+    if rows.isWide {
+      Double.store(Doubles(repeating: 1), ones)
+    } else {
+      Float.store(Floats(repeating: 1), UnsafeMutableRawPointer(ones).assumingMemoryBound(to: Float.self))
+    }
   }
 
-  // All eight also of the last step, where they are fewer: the others are written where nobody reads.
+  /// Rows [first, end), all of which count.
+  @inline(__always) mutating func run(_ first: Int, _ end: Int) {
+    var span = Span(row: first, c: 0, count: 0)
+    var left = (end &- first) &* rows.classes
+    while left > 0 {
+      span.count = min(left, BinaryKernel.strip)
+      if rows.isWide { wide(span) } else { narrow(span) }
+      left &-= span.count
+      span.c &+= span.count
+      if span.c >= rows.classes {
+        span.row &+= span.c / rows.classes
+        span.c %= rows.classes
+      }
+    }
+  }
 
-  @inline(never) func work(_ count: Int, _ sum: inout LaneSum, _ hasGrad: Bool, _ divisor: Pair) {
+  /// The strip's place number `k` in the workspace.
+  @inline(__always) private func room(_ k: Int) -> UnsafeMutablePointer<Double> {
+    xentk_chunk(rows.workspace) + k &* BinaryKernel.strip
+  }
+
+  @inline(__always) private func room<E: Element>(_ k: Int, of: E.Type) -> UnsafeMutablePointer<E> {
+    UnsafeMutableRawPointer(room(k)).assumingMemoryBound(to: E.self)
+  }
+
+  private var losses: UnsafeMutablePointer<Double> { room(5) }
+  private var grads: UnsafeMutablePointer<Double> { room(6) }
+
+  @inline(__always) private func inputs<E: Element>(_ span: Span) -> Inputs<E> {
+    let problem = rows.problem
+    return Inputs(
+      x: problem.pointee.input.strip(rows, span, into: room(0, of: E.self)),
+      y: problem.pointee.targets.strip(rows, span, into: room(1, of: E.self)),
+      weight: operand(problem.pointee.weight, span, room(2, of: E.self)),
+      positive: operand(problem.pointee.pos_weight, span, room(3, of: E.self)),
+      upstream: operand(problem.pointee.grad_loss, span, room(4, of: E.self)))
+  }
+
+  @inline(__always) private func operand<E: Element>(
+    _ array: xentk_array, _ span: Span, _ room: UnsafeMutablePointer<E>
+  ) -> Operand<E> {
+    if array.isGiven { return Operand(start: array.strip(rows, span, into: room), isOne: false) }
+    let ones = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 0)).assumingMemoryBound(to: E.self)
+    return Operand(start: ones, isOne: true)
+  }
+
+  @inline(__always) private func put(_ span: Span) {
+    rows.problem.pointee.row_loss.put(rows, span, losses)
+    rows.problem.pointee.grad.put(rows, span, grads)
+  }
+
+  @inline(never) private mutating func narrow(_ span: Span) {
+    let problem = rows.problem
+    let inputs: Inputs<Float> = inputs(span)
+    let isPlain =
+      !problem.pointee.weight.isGiven && !problem.pointee.pos_weight.isGiven && !problem.pointee.grad_loss.isGiven
+    let hasGrad = problem.pointee.grad.isGiven
+    let share = 1 / problem.pointee.divisor_hi
+    let isOrdinary =
+      isPlain
+      ? hasGrad ? plainGrad(inputs, span.count, share) : plain(inputs, span.count)
+      : hasGrad ? weightedGrad(inputs, span.count, share) : weighted(inputs, span.count)
+    if !isOrdinary { mend(inputs, span.count, hasGrad: hasGrad, share: share) }
+    // The sum of all or nothing: what is beyond the end counts for nothing.
+    var i = span.count
+    while i < Float.wholeSteps(span.count) {
+      losses[i] = 0
+      i &+= 1
+    }
+    var low = Doubles()
+    var high = Doubles()
+    i = 0
+    while i < span.count {
+      low += Double.load(losses + i)
+      high += Double.load(losses + i + step)
+      i &+= 2 &* step
+    }
+    sum.add(low)
+    sum.add(high)
+    put(span)
+  }
+
+  @inline(never) private func plain(_ inputs: Inputs<Float>, _ count: Int) -> Bool {
+    ordinary(inputs, count, isPlain: true, hasGrad: false, share: 0)
+  }
+
+  @inline(never) private func plainGrad(_ inputs: Inputs<Float>, _ count: Int, _ share: Double) -> Bool {
+    ordinary(inputs, count, isPlain: true, hasGrad: true, share: share)
+  }
+
+  @inline(never) private func weighted(_ inputs: Inputs<Float>, _ count: Int) -> Bool {
+    ordinary(inputs, count, isPlain: false, hasGrad: false, share: 0)
+  }
+
+  @inline(never) private func weightedGrad(_ inputs: Inputs<Float>, _ count: Int, _ share: Double) -> Bool {
+    ordinary(inputs, count, isPlain: false, hasGrad: true, share: share)
+  }
+
+  /// False where there are elements that `mend` has to do again.
+  @inline(__always) private func ordinary(
+    _ inputs: Inputs<Float>, _ count: Int, isPlain: Bool, hasGrad: Bool, share: Double
+  ) -> Bool {
+    var largest = Floats()
+    var softest = Floats()
     var i = 0
     while i < count {
-      let sides = sides(Double.load(x + i))
-      let label = Double.load(y + i)
-      let w = Double.load(weight + i)
-      let up = label * Double.load(positive + i)
-      let down = 1 - label
+      let x = xentk_load_floats(inputs.x + i)
+      let y = xentk_load_floats(inputs.y + i)
+      let bits = unsafeBitCast(x, to: SIMD16<UInt32>.self)
+      largest = xentk_larger(largest, unsafeBitCast(bits & 0x7FFF_FFFF, to: Floats.self))
+      if hasGrad { softest = xentk_larger(softest, softness(y)) }
+      let values = Ordinary(unsafeBitCast(bits | 0x8000_0000, to: Floats.self))
+      ordinaryHalf(inputs, i, x, y, 0, values.exponential.low, values.logarithm.low, isPlain, hasGrad, share)
+      ordinaryHalf(inputs, i, x, y, 1, values.exponential.high, values.logarithm.high, isPlain, hasGrad, share)
+      i &+= Float.width
+    }
+    return Float.largestLane(largest) <= Ordinary.farthest && Float.largestLane(softest) == 0
+  }
+
+  @inline(__always) private func ordinaryHalf(
+    _ inputs: Inputs<Float>, _ i: Int, _ x: Floats, _ y: Floats, _ half: Int, _ t: Doubles, _ logarithm: Doubles,
+    _ isPlain: Bool, _ hasGrad: Bool, _ share: Double
+  ) {
+    let zero = Doubles()
+    let i = i &+ half &* step
+    let x = Float.widened(x, half)
+    let y = Float.widened(y, half)
+    let isNegative = x .< 0
+    let down = 1 - y
+    if isPlain {
+      Double.store(fma(x, zero - y, x.replacing(with: zero, where: isNegative)) + logarithm, losses + i)
+      if hasGrad {
+        let slope = ordinarySlope(t, y, down, isNegative)
+        Double.store(slope * share, grads + i)
+      }
+    } else {
+      let up = y * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
+      let w = xentk_doubles(xentk_load_8floats(inputs.weight.at(i)))
+      let magnitude = x.replacing(with: zero - x, where: isNegative)
+      let l = fma(up + down, logarithm, down.replacing(with: up, where: isNegative) * magnitude)
+      Double.store(times(w, l), losses + i)
+      if hasGrad {
+        let g = xentk_doubles(xentk_load_8floats(inputs.upstream.at(i)))
+        Double.store(times(g, times(w, ordinarySlope(t, up, down, isNegative))) * share, grads + i)
+      }
+    }
+  }
+
+  @inline(__always) private func ordinarySlope(
+    _ t: Doubles, _ up: Doubles, _ down: Doubles, _ isNegative: SIMDMask<SIMD8<Int64>>
+  ) -> Doubles {
+    let inverse = Doubles(repeating: 1 / Float.bias)
+    let against = Doubles() - up
+    let factor = against.replacing(with: down, where: isNegative)
+    let rest = down.replacing(with: against, where: isNegative)
+    let e = t * inverse
+    return fma(factor, e, rest) / (e + 1)
+  }
+
+  /// 0 of labels 0 and 1.
+  @inline(__always) private func softness(_ y: Floats) -> Floats {
+    let product = y * (1 - y)
+    return unsafeBitCast(unsafeBitCast(product, to: SIMD16<UInt32>.self) & 0x7FFF_FFFF, to: Floats.self)
+  }
+
+  /// Logits far from 0, and gradients of labels between 0 and 1, which cancel.
+  @inline(never) private func mend(_ inputs: Inputs<Float>, _ count: Int, hasGrad: Bool, share: Double) {
+    var i = 0
+    while i < count {
+      let x = xentk_doubles(xentk_load_8floats(inputs.x + i))
+      let y = xentk_doubles(xentk_load_8floats(inputs.y + i))
+      let w = xentk_doubles(xentk_load_8floats(inputs.weight.at(i)))
+      let up = y * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
+      let down = 1 - y
+      let sides = Narrow(x)
+      let isFar = sides.magnitude .> Double(Ordinary.farthest)
+      if largestOf(sides.magnitude) > Double(Ordinary.farthest) {
+        let l = times(w, sides.loss(up, down))
+        Double.store(Double.load(losses + i).replacing(with: l, where: isFar), losses + i)
+      }
+      if hasGrad {
+        let g = times(
+          xentk_doubles(xentk_load_8floats(inputs.upstream.at(i))), times(w, sides.slope(up, down)))
+        let isSoft = y * down .!= 0
+        Double.store(Double.load(grads + i).replacing(with: g * share, where: isFar .| isSoft), grads + i)
+      }
+      i &+= step
+    }
+  }
+
+  @inline(never) private mutating func wide(_ span: Span) {
+    let problem = rows.problem
+    let inputs: Inputs<Double> = inputs(span)
+    let divisor = Pair(
+      Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo))
+    var own = LaneSum()
+    var isOdd = SIMD8<Int64>()
+    var i = 0
+    while i < span.count {
+      let sides = sides(Double.load(inputs.x + i))
+      let y = Double.load(inputs.y + i)
+      let w = Double.load(inputs.weight.at(i))
+      let up = y * Double.load(inputs.positive.at(i))
+      let down = 1 - y
       let l = times(w, plus(times(up, sides.lossAt1), times(down, sides.lossAt0)))
-      sum.add(l.hi, l.lo, min(step, count &- i))
-      Double.store(l.hi + l.lo, loss + i)
-      if hasGrad {
-        let difference = plus(times(down, sides.s), times(-up, sides.other))
-        let g = times(Double.load(upstream + i), times(w, difference)) / divisor
-        Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grad + i)
+      own.add(l.hi, l.lo, min(step, span.count &- i))
+      let size = l.hi.replacing(with: Doubles() - l.hi, where: l.hi .< 0)
+      isOdd.replace(with: -1, where: .!(size .< 0x1p900) .| ((size .< 0x1p-900) .& (size .!= 0)))
+      Double.store(l.hi + l.lo, losses + i)
+      if problem.pointee.grad.isGiven {
+        let difference = plus(times(down, sides.s), times(Doubles() - up, sides.other))
+        let g = times(Double.load(inputs.upstream.at(i)), times(w, difference)) / divisor
+        Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grads + i)
       }
       i &+= step
     }
-  }
-
-  @inline(never) func workNarrow(_ count: Int, _ sum: inout LaneSum, _ hasGrad: Bool, share: Double) {
-    let share = Doubles(repeating: share)
-    var losses = sum  // in registers
-    var i = 0
-    while i < count {
-      let sides = Narrow(Double.load(x + i))
-      let label = Double.load(y + i)
-      let w = Double.load(weight + i)
-      let up = label * Double.load(positive + i)
-      let down = 1 - label
-      let l = times(w, sides.loss(up, down))
-      losses.add(l, Doubles(), min(step, count &- i))
-      Double.store(l, loss + i)
-      if hasGrad {
-        let g = times(Double.load(upstream + i), times(w, sides.slope(up, down)))
-        Double.store(g * share, grad + i)
+    if isOdd == SIMD8() {
+      sum.add(own.high, own.low)
+    } else {
+      i = 0
+      while i < span.count {
+        xentk_accumulate(loss, losses[i], 0, 0)
+        i &+= 1
       }
-      i &+= step
     }
-    sum = losses
+    put(span)
   }
 }
 
 extension LaneSum {
   /// `add` for the first `count` lanes.
   @inline(__always) mutating func add(_ value: Doubles, _ rest: Doubles, _ count: Int) {
-    if count == step { add(value, rest) } else { addFew(value, rest, count) }
+    if count >= step { add(value, rest) } else { addFew(value, rest, count) }
   }
 
   @inline(never) private mutating func addFew(_ value: Doubles, _ rest: Doubles, _ count: Int) {
@@ -268,33 +494,60 @@ extension LaneSum {
   }
 }
 
-extension Sink {
-  /// `put`, eight at a time to f32 where they lie together.
-  @inline(never) fileprivate func putNarrow(_ source: UnsafeMutablePointer<Double>, _ first: Int, _ count: Int) {
-    guard Int(dtype) == XENT_F32, stride == 1 else { return put(UnsafePointer(source), first, count) }
-    let p = start + first &* size
-    forEachStep(count) { i, n in
-      if n == step {
-        (p + i &* size).storeBytes(of: xentk_floats(Double.load(source + i)), as: SIMD8<Float>.self)
-      } else {
-        put(UnsafePointer(source + i), first &+ i, n)
-      }
+extension xentk_array {
+  /// Calls `body` for each part of a span whose elements are one stride apart: for all of it where rows follow rows so.
+  @inline(__always) private func forEachPart(
+    _ rows: Rows, _ span: Span, _ body: (_ p: UnsafeMutableRawPointer, _ i: Int, _ count: Int) -> Void
+  ) {
+    let row = rows.classes &* Int(class_stride)
+    let inner = Int(rows.problem.pointee.inner)
+    if (inner == 1 || Int(inner_stride) == row) && Int(outer_stride) == inner &* row {
+      return body(address(rows.position(span.row), span.c), 0, span.count)
+    }
+    var (number, c, i) = (span.row, span.c, 0)
+    while i < span.count {
+      let n = min(span.count &- i, rows.classes &- c)
+      body(address(rows.position(number), c), i, n)
+      (number, c, i) = (number &+ 1, 0, i &+ n)
     }
   }
-}
 
-extension xentk_array {
-  /// A strip of one number where there is no such tensor.
-  @inline(never) fileprivate func spread(_ value: Double, over out: UnsafeMutablePointer<Double>) {
-    if !isGiven { forEachStep(Int(XENTK_STRIP)) { i, _ in Double.store(Doubles(repeating: value), out + i) } }
+  /// A strip's elements where they lie, or fetched, with zeros to the end of the last step.
+  @inline(never) fileprivate func strip<E: Element>(
+    _ rows: Rows, _ span: Span, into room: UnsafeMutablePointer<E>
+  ) -> UnsafePointer<E> {
+    let end = E.wholeSteps(span.count)
+    var start = UnsafePointer(room)
+    forEachPart(rows, span) { p, i, n in
+      if n == end && class_stride == 1 && Int(dtype) == E.dtype {
+        start = UnsafePointer(p.assumingMemoryBound(to: E.self))
+      } else {
+        E.gather(UnsafeRawPointer(p), dtype, stride: Int(class_stride), n, into: room + i)
+      }
+    }
+    var i = span.count
+    while i < end {
+      room[i] = 0
+      i &+= 1
+    }
+    return start
   }
 
-  /// Up to a strip of classes in f64, where there is such a tensor.
-  @inline(never) fileprivate func strip(
-    _ row: Position, _ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>
-  ) {
-    if isGiven {
-      Double.gather(UnsafeRawPointer(address(row, first)), dtype, stride: Int(class_stride), count, into: out)
+  /// Rounds a strip's results to the tensor, where there is one.
+  @inline(never) fileprivate func put(_ rows: Rows, _ span: Span, _ source: UnsafeMutablePointer<Double>) {
+    guard isGiven else { return }
+    forEachPart(rows, span) { p, i, n in
+      if Int(dtype) == XENT_F32 && class_stride == 1 {
+        forEachStep(n) { k, m in
+          if m == step {
+            xentk_store_8floats(p + (k &* 4), xentk_floats(Double.load(source + i + k)))
+          } else {
+            Double.scatter(UnsafePointer(source + i + k), m, to: p + (k &* 4), dtype, stride: 1)
+          }
+        }
+      } else {
+        Double.scatter(UnsafePointer(source + i), n, to: p, dtype, stride: Int(class_stride))
+      }
     }
   }
 }
