@@ -47,7 +47,7 @@ private struct Sides {
 }
 
 /// factor·value, and 0 where the factor is 0, but for NaN.
-@inline(__always) private func times(_ factor: Doubles, _ value: Pair) -> Pair {
+@inline(never) private func times(_ factor: Doubles, _ value: Pair) -> Pair {
   let zero = Doubles()
   let product = factor * value.hi
   let low = fma(factor, value.hi, -product) + factor * value.lo
@@ -56,7 +56,7 @@ private struct Sides {
   return Pair(product.replacing(with: zero, where: isNothing), low.replacing(with: zero, where: isOdd))
 }
 
-@inline(__always) private func plus(_ a: Pair, _ b: Pair) -> Pair {
+@inline(never) private func plus(_ a: Pair, _ b: Pair) -> Pair {
   let (sum, lost) = twoSum(a.hi, b.hi)
   let low = lost + (a.lo + b.lo)
   return Pair(sum, low.replacing(with: Doubles(), where: sum - sum .!= 0))
@@ -71,7 +71,12 @@ private struct Narrow {
   let isNear: SIMDMask<SIMD8<Int64>>
   let lessOne: Doubles
 
-  @inline(__always) init(_ x: Doubles) {
+  #if XENT_FMA
+    @inline(__always)
+  #else
+    @inline(never)
+  #endif
+  init(_ x: Doubles) {
     isNegative = x .< 0
     magnitude = unsafeBitCast(unsafeBitCast(x, to: SIMD8<UInt64>.self) & 0x7FFF_FFFF_FFFF_FFFF, to: Doubles.self)
     let isFar = magnitude .> 708
@@ -152,33 +157,39 @@ private struct Ordinary {
 
   /// γ·exp(−|x|) within 0.113·2^-24 relatively, γ as in Float.term.
   let exponential: Halves
-  /// log1p(exp(−|x|)), within 2^-30.3 of that of the exponential.
-  let logarithm: Halves
+  /// log1p(exp(−|x|)) divided by that, within 2^-30.3.
+  let curve: Halves
 
-  @inline(__always) init(_ away: Floats) {
+  #if XENT_FMA
+    @inline(__always)
+  #else
+    @inline(never)
+  #endif
+  init(_ away: Floats) {
     let term = Float.term(away, Floats(repeating: Window<Float>(shift: 0).magic))
     func exponential(_ half: Int) -> Doubles {
       let scale = Float.widened(term.scale, half)
       return fma(scale, Float.widened(term.minor, half), scale)
     }
     self.exponential = Halves(exponential(0), exponential(1))
-    logarithm = Halves(Ordinary.logarithm(self.exponential.low), Ordinary.logarithm(self.exponential.high))
+    curve = Halves(Ordinary.curve(self.exponential.low), Ordinary.curve(self.exponential.high))
   }
 
-  /// log1p(t / γ) / t on [0, γ]: minimax by Remez's algorithm, error 2^-30.3.
-  @inline(__always) private static func logarithm(_ t: Doubles) -> Doubles {
-    var q = Doubles(repeating: 0x1.a621caa33acd6p-11)
-    q = fma(q, t, Doubles(repeating: -0x1.7b0811c81b68dp-8))
-    q = fma(q, t, Doubles(repeating: 0x1.3edca5964cc8bp-6))
-    q = fma(q, t, Doubles(repeating: -0x1.58adf3f32f0cap-5))
-    q = fma(q, t, Doubles(repeating: 0x1.1a5f17252165ep-4))
-    q = fma(q, t, Doubles(repeating: -0x1.8e55ce0273026p-4))
-    q = fma(q, t, Doubles(repeating: 0x1.0b8ce76069155p-3))
-    q = fma(q, t, Doubles(repeating: -0x1.6d95c6e0382d8p-3))
-    q = fma(q, t, Doubles(repeating: 0x1.093afe94ea10fp-2))
-    q = fma(q, t, Doubles(repeating: -0x1.b0c0a73aeed1ap-2))
-    q = fma(q, t, Doubles(repeating: 0x1.d6b629e3f0747p-1))
-    return q * t
+  /// log1p(t / γ) / t on [0, γ]: minimax by Remez's algorithm, error 2^-30.3. Even and odd powers apart, as above.
+  @inline(__always) private static func curve(_ t: Doubles) -> Doubles {
+    let tt = t * t
+    var even = Doubles(repeating: 0x1.a621caa33acd6p-11)
+    var odd = Doubles(repeating: -0x1.7b0811c81b68dp-8)
+    even = fma(even, tt, Doubles(repeating: 0x1.3edca5964cc8bp-6))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.58adf3f32f0cap-5))
+    even = fma(even, tt, Doubles(repeating: 0x1.1a5f17252165ep-4))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.8e55ce0273026p-4))
+    even = fma(even, tt, Doubles(repeating: 0x1.0b8ce76069155p-3))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.6d95c6e0382d8p-3))
+    even = fma(even, tt, Doubles(repeating: 0x1.093afe94ea10fp-2))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.b0c0a73aeed1ap-2))
+    even = fma(even, tt, Doubles(repeating: 0x1.d6b629e3f0747p-1))
+    return fma(odd, t, even)
   }
 }
 
@@ -187,22 +198,12 @@ private struct Ordinary {
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  let rows = Rows(problem, workspace)
-  let isMasked = problem.pointee.row_mask.isGiven
-  var kernel = BinaryKernel(rows, loss)
+  var kernel = BinaryKernel(Rows(problem, workspace), loss)
   var row = Int(first)
   while row < Int(last) {
-    var end = isMasked ? row : Int(last)
-    while end < Int(last) && rows.target(rows.position(end)).counts { end &+= 1 }
-    if end == row {
-      let position = rows.position(row)
-      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, position).fill(with: 0) }
-      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, position).fill(with: 0) }
-      end = row &+ 1
-    } else {
-      kernel.run(row, end)
-    }
-    row = end
+    let end = kernel.end(of: row, before: Int(last))
+    if end > row { kernel.run(row, end) } else { kernel.skip(row) }
+    row = max(end, row &+ 1)
   }
   let total = kernel.sum.total
   xentk_accumulate(loss, total.hi, total.lo, 0)
@@ -227,6 +228,28 @@ private struct Inputs<E: Element> {
   let weight, positive, upstream: Operand<E>
 }
 
+/// What is asked for of ordinary elements: without weights, pos_weights and upstream gradients there is less to do.
+private protocol Variant {
+  static var isPlain: Bool { get }
+  static var hasGrad: Bool { get }
+}
+private enum Plain: Variant {
+  static var isPlain: Bool { true }
+  static var hasGrad: Bool { false }
+}
+private enum PlainGrad: Variant {
+  static var isPlain: Bool { true }
+  static var hasGrad: Bool { true }
+}
+private enum Weighted: Variant {
+  static var isPlain: Bool { false }
+  static var hasGrad: Bool { false }
+}
+private enum WeightedGrad: Variant {
+  static var isPlain: Bool { false }
+  static var hasGrad: Bool { true }
+}
+
 private struct BinaryKernel {
   /// Elements of a strip. Part of the result.
   static var strip: Int { 256 }
@@ -244,6 +267,20 @@ private struct BinaryKernel {
     } else {
       Float.store(Floats(repeating: 1), UnsafeMutableRawPointer(ones).assumingMemoryBound(to: Float.self))
     }
+  }
+
+  /// Where the run of rows that count ends that begins with this row; the row itself where it does not count.
+  @inline(__always) func end(of row: Int, before last: Int) -> Int {
+    guard rows.problem.pointee.row_mask.isGiven else { return last }
+    var end = row
+    while end < last && rows.target(rows.position(end)).counts { end &+= 1 }
+    return end
+  }
+
+  @inline(never) func skip(_ row: Int) {
+    let position = rows.position(row)
+    if rows.problem.pointee.row_loss.isGiven { rows.sink(rows.problem.pointee.row_loss, position).fill(with: 0) }
+    if rows.problem.pointee.grad.isGiven { rows.sink(rows.problem.pointee.grad, position).fill(with: 0) }
   }
 
   /// Rows [first, end), all of which count.
@@ -274,22 +311,14 @@ private struct BinaryKernel {
   private var losses: UnsafeMutablePointer<Double> { room(5) }
   private var grads: UnsafeMutablePointer<Double> { room(6) }
 
-  @inline(__always) private func inputs<E: Element>(_ span: Span) -> Inputs<E> {
+  @inline(never) private func inputs<E: Element>(_ span: Span) -> Inputs<E> {
     let problem = rows.problem
     return Inputs(
-      x: problem.pointee.input.strip(rows, span, into: room(0, of: E.self)),
-      y: problem.pointee.targets.strip(rows, span, into: room(1, of: E.self)),
-      weight: operand(problem.pointee.weight, span, room(2, of: E.self)),
-      positive: operand(problem.pointee.pos_weight, span, room(3, of: E.self)),
-      upstream: operand(problem.pointee.grad_loss, span, room(4, of: E.self)))
-  }
-
-  @inline(__always) private func operand<E: Element>(
-    _ array: xentk_array, _ span: Span, _ room: UnsafeMutablePointer<E>
-  ) -> Operand<E> {
-    if array.isGiven { return Operand(start: array.strip(rows, span, into: room), isOne: false) }
-    let ones = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 0)).assumingMemoryBound(to: E.self)
-    return Operand(start: ones, isOne: true)
+      x: problem.pointee.input.strip(rows, span, into: room(0, of: E.self)).start,
+      y: problem.pointee.targets.strip(rows, span, into: room(1, of: E.self)).start,
+      weight: problem.pointee.weight.strip(rows, span, into: room(2, of: E.self)),
+      positive: problem.pointee.pos_weight.strip(rows, span, into: room(3, of: E.self)),
+      upstream: problem.pointee.grad_loss.strip(rows, span, into: room(4, of: E.self)))
   }
 
   @inline(__always) private func put(_ span: Span) {
@@ -306,8 +335,12 @@ private struct BinaryKernel {
     let share = 1 / problem.pointee.divisor_hi
     let isOrdinary =
       isPlain
-      ? hasGrad ? plainGrad(inputs, span.count, share) : plain(inputs, span.count)
-      : hasGrad ? weightedGrad(inputs, span.count, share) : weighted(inputs, span.count)
+      ? hasGrad
+        ? ordinary(inputs, span.count, share: share, PlainGrad.self)
+        : ordinary(inputs, span.count, share: share, Plain.self)
+      : hasGrad
+        ? ordinary(inputs, span.count, share: share, WeightedGrad.self)
+        : ordinary(inputs, span.count, share: share, Weighted.self)
     if !isOrdinary { mend(inputs, span.count, hasGrad: hasGrad, share: share) }
     // The sum of all or nothing: what is beyond the end counts for nothing.
     var i = span.count
@@ -328,26 +361,9 @@ private struct BinaryKernel {
     put(span)
   }
 
-  @inline(never) private func plain(_ inputs: Inputs<Float>, _ count: Int) -> Bool {
-    ordinary(inputs, count, isPlain: true, hasGrad: false, share: 0)
-  }
-
-  @inline(never) private func plainGrad(_ inputs: Inputs<Float>, _ count: Int, _ share: Double) -> Bool {
-    ordinary(inputs, count, isPlain: true, hasGrad: true, share: share)
-  }
-
-  @inline(never) private func weighted(_ inputs: Inputs<Float>, _ count: Int) -> Bool {
-    ordinary(inputs, count, isPlain: false, hasGrad: false, share: 0)
-  }
-
-  @inline(never) private func weightedGrad(_ inputs: Inputs<Float>, _ count: Int, _ share: Double) -> Bool {
-    ordinary(inputs, count, isPlain: false, hasGrad: true, share: share)
-  }
-
   /// False where there are elements that `mend` has to do again.
-  @inline(__always) private func ordinary(
-    _ inputs: Inputs<Float>, _ count: Int, isPlain: Bool, hasGrad: Bool, share: Double
-  ) -> Bool {
+  @inline(never) private func ordinary<V: Variant>(_ inputs: Inputs<Float>, _ count: Int, share: Double, _: V.Type) -> Bool
+  {
     var largest = Floats()
     var softest = Floats()
     var i = 0
@@ -356,52 +372,49 @@ private struct BinaryKernel {
       let y = xentk_load_floats(inputs.y + i)
       let bits = unsafeBitCast(x, to: SIMD16<UInt32>.self)
       largest = xentk_larger(largest, unsafeBitCast(bits & 0x7FFF_FFFF, to: Floats.self))
-      if hasGrad { softest = xentk_larger(softest, softness(y)) }
+      if V.hasGrad { softest = xentk_larger(softest, softness(y)) }
       let values = Ordinary(unsafeBitCast(bits | 0x8000_0000, to: Floats.self))
-      ordinaryHalf(inputs, i, x, y, 0, values.exponential.low, values.logarithm.low, isPlain, hasGrad, share)
-      ordinaryHalf(inputs, i, x, y, 1, values.exponential.high, values.logarithm.high, isPlain, hasGrad, share)
+      eight(inputs, i, x, y, 0, values.exponential.low, values.curve.low, share, V.self)
+      eight(inputs, i &+ step, x, y, 1, values.exponential.high, values.curve.high, share, V.self)
       i &+= Float.width
     }
     return Float.largestLane(largest) <= Ordinary.farthest && Float.largestLane(softest) == 0
   }
 
-  @inline(__always) private func ordinaryHalf(
-    _ inputs: Inputs<Float>, _ i: Int, _ x: Floats, _ y: Floats, _ half: Int, _ t: Doubles, _ logarithm: Doubles,
-    _ isPlain: Bool, _ hasGrad: Bool, _ share: Double
+  @inline(__always) private func eight<V: Variant>(
+    _ inputs: Inputs<Float>, _ i: Int, _ x: Floats, _ y: Floats, _ half: Int, _ t: Doubles, _ curve: Doubles,
+    _ share: Double, _: V.Type
   ) {
     let zero = Doubles()
-    let i = i &+ half &* step
+    let above = Float.widened(xentk_larger(x, Floats()), half)
     let x = Float.widened(x, half)
-    let y = Float.widened(y, half)
     let isNegative = x .< 0
-    let down = 1 - y
-    if isPlain {
-      Double.store(fma(x, zero - y, x.replacing(with: zero, where: isNegative)) + logarithm, losses + i)
-      if hasGrad {
-        let slope = ordinarySlope(t, y, down, isNegative)
-        Double.store(slope * share, grads + i)
-      }
+    let label = Float.widened(y, half)
+    let down = 1 - label
+    if V.isPlain {
+      let against = Float.widened(unsafeBitCast(unsafeBitCast(y, to: SIMD16<UInt32>.self) ^ 0x8000_0000, to: Floats.self), half)
+      Double.store(fma(curve, t, fma(x, against, above)), losses + i)
+      if V.hasGrad { Double.store(slope(t, label, down, isNegative) * share, grads + i) }
     } else {
-      let up = y * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
+      let up = label * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
       let w = xentk_doubles(xentk_load_8floats(inputs.weight.at(i)))
-      let magnitude = x.replacing(with: zero - x, where: isNegative)
-      let l = fma(up + down, logarithm, down.replacing(with: up, where: isNegative) * magnitude)
-      Double.store(times(w, l), losses + i)
-      if hasGrad {
+      let head = down.replacing(with: up, where: isNegative) * x.replacing(with: zero - x, where: isNegative)
+      Double.store(times(w, fma((up + down) * curve, t, head)), losses + i)
+      if V.hasGrad {
         let g = xentk_doubles(xentk_load_8floats(inputs.upstream.at(i)))
-        Double.store(times(g, times(w, ordinarySlope(t, up, down, isNegative))) * share, grads + i)
+        Double.store(times(g, times(w, slope(t, up, down, isNegative))) * share, grads + i)
       }
     }
   }
 
-  @inline(__always) private func ordinarySlope(
+  /// As of Narrow.
+  @inline(__always) private func slope(
     _ t: Doubles, _ up: Doubles, _ down: Doubles, _ isNegative: SIMDMask<SIMD8<Int64>>
   ) -> Doubles {
-    let inverse = Doubles(repeating: 1 / Float.bias)
     let against = Doubles() - up
     let factor = against.replacing(with: down, where: isNegative)
     let rest = down.replacing(with: against, where: isNegative)
-    let e = t * inverse
+    let e = t * (1 / Float.bias)
     return fma(factor, e, rest) / (e + 1)
   }
 
@@ -501,12 +514,10 @@ extension xentk_array {
   ) {
     let row = rows.classes &* Int(class_stride)
     let inner = Int(rows.problem.pointee.inner)
-    if (inner == 1 || Int(inner_stride) == row) && Int(outer_stride) == inner &* row {
-      return body(address(rows.position(span.row), span.c), 0, span.count)
-    }
+    let isEven = (inner == 1 || Int(inner_stride) == row) && Int(outer_stride) == inner &* row
     var (number, c, i) = (span.row, span.c, 0)
     while i < span.count {
-      let n = min(span.count &- i, rows.classes &- c)
+      let n = isEven ? span.count : min(span.count &- i, rows.classes &- c)
       body(address(rows.position(number), c), i, n)
       (number, c, i) = (number &+ 1, 0, i &+ n)
     }
@@ -515,7 +526,11 @@ extension xentk_array {
   /// A strip's elements where they lie, or fetched, with zeros to the end of the last step.
   @inline(never) fileprivate func strip<E: Element>(
     _ rows: Rows, _ span: Span, into room: UnsafeMutablePointer<E>
-  ) -> UnsafePointer<E> {
+  ) -> Operand<E> {
+    guard isGiven else {
+      let ones = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 0)).assumingMemoryBound(to: E.self)
+      return Operand(start: ones, isOne: true)
+    }
     let end = E.wholeSteps(span.count)
     var start = UnsafePointer(room)
     forEachPart(rows, span) { p, i, n in
@@ -530,24 +545,23 @@ extension xentk_array {
       room[i] = 0
       i &+= 1
     }
-    return start
+    return Operand(start: start, isOne: false)
   }
 
   /// Rounds a strip's results to the tensor, where there is one.
   @inline(never) fileprivate func put(_ rows: Rows, _ span: Span, _ source: UnsafeMutablePointer<Double>) {
     guard isGiven else { return }
     forEachPart(rows, span) { p, i, n in
+      var done = 0
       if Int(dtype) == XENT_F32 && class_stride == 1 {
-        forEachStep(n) { k, m in
-          if m == step {
-            xentk_store_8floats(p + (k &* 4), xentk_floats(Double.load(source + i + k)))
-          } else {
-            Double.scatter(UnsafePointer(source + i + k), m, to: p + (k &* 4), dtype, stride: 1)
-          }
+        while done &+ step <= n {
+          xentk_store_8floats(p + (done &* 4), xentk_floats(Double.load(source + i + done)))
+          done &+= step
         }
-      } else {
-        Double.scatter(UnsafePointer(source + i), n, to: p, dtype, stride: Int(class_stride))
       }
+      Double.scatter(
+        UnsafePointer(source + i + done), n &- done, to: p + (done &* Int(class_stride) &* Int(size)), dtype,
+        stride: Int(class_stride))
     }
   }
 }
