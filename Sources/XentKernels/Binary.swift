@@ -381,7 +381,7 @@ private struct BinaryKernel {
     return Float.largestLane(largest) <= Ordinary.farthest && Float.largestLane(softest) == 0
   }
 
-  @inline(__always) private func eight<V: Variant>(
+  @_transparent private func eight<V: Variant>(
     _ inputs: Inputs<Float>, _ i: Int, _ x: Floats, _ y: Floats, _ half: Int, _ t: Doubles, _ curve: Doubles,
     _ share: Double, _: V.Type
   ) {
