@@ -6,12 +6,12 @@
 import CXent
 import CXentSystem
 
-/// Of eight logits: −log s(x), −log (1 − s(x)), and s and 1 − s themselves.
+/// Of eight logits: −log s(x), −log (1 − s(x)), and s and 1 − s themselves, where a gradient is wanted.
 private struct Sides {
   var lossAt1, lossAt0, s, other: Pair
 }
 
-@inline(never) private func sides(_ x: Doubles) -> Sides {
+@inline(never) private func sides(_ x: Doubles, hasGrad: Bool) -> Sides {
   let zero = Doubles()
   let one = Doubles(repeating: 1)
   let isNegative = x .< 0
@@ -28,10 +28,14 @@ private struct Sides {
   let far = e.exponent .< -100
   curve.hi.replace(with: small.hi * scale2, where: far)
   curve.lo.replace(with: zero, where: far)
-  let large = Pair(one, zero) / both
-  var little = small / both
-  little.hi.replace(with: small.hi * scale2, where: far)
-  little.lo.replace(with: zero, where: far)
+  var large = Pair(zero, zero)
+  var little = large
+  if hasGrad {
+    large = Pair(one, zero) / both
+    little = small / both
+    little.hi.replace(with: small.hi * scale2, where: far)
+    little.lo.replace(with: zero, where: far)
+  }
 
   let (high, highLow) = twoSum(magnitude, curve.hi)
   let steepLow = (highLow + curve.lo).replacing(with: zero, where: magnitude .== .infinity)
@@ -175,6 +179,11 @@ private struct Ordinary {
     curve = Halves(Ordinary.curve(self.exponential.low), Ordinary.curve(self.exponential.high))
   }
 
+  /// Whether logits are as near and labels as hard as that.
+  @inline(never) static func areAll(_ largest: Floats, _ softest: Floats) -> Bool {
+    Float.largestLane(largest) <= farthest && Float.largestLane(softest) == 0
+  }
+
   /// log1p(t / γ) / t on [0, γ]: minimax by Remez's algorithm, error 2^-30.3. Even and odd powers apart, as above.
   @inline(__always) private static func curve(_ t: Doubles) -> Doubles {
     let tt = t * t
@@ -273,7 +282,7 @@ private struct BinaryKernel {
   @inline(__always) func end(of row: Int, before last: Int) -> Int {
     guard rows.problem.pointee.row_mask.isGiven else { return last }
     var end = row
-    while end < last && rows.target(rows.position(end)).counts { end &+= 1 }
+    while end < last && rows.problem.pointee.row_mask.integer(rows.position(end)) != 0 { end &+= 1 }
     return end
   }
 
@@ -321,14 +330,24 @@ private struct BinaryKernel {
       upstream: problem.pointee.grad_loss.strip(rows, span, into: room(4, of: E.self)))
   }
 
+  /// Fetches what a strip's results will be put into while they are being made: no processor foresees stores as it does
+  /// loads.
+  @inline(__always) private func prefetch(_ span: Span) {
+    let problem = rows.problem
+    if problem.pointee.row_loss.isGiven { problem.pointee.row_loss.prefetch(rows, span) }
+    if problem.pointee.grad.isGiven { problem.pointee.grad.prefetch(rows, span) }
+  }
+
   @inline(__always) private func put(_ span: Span) {
-    rows.problem.pointee.row_loss.put(rows, span, losses)
-    rows.problem.pointee.grad.put(rows, span, grads)
+    let problem = rows.problem
+    if problem.pointee.row_loss.isGiven { problem.pointee.row_loss.put(rows, span, losses) }
+    if problem.pointee.grad.isGiven { problem.pointee.grad.put(rows, span, grads) }
   }
 
   @inline(never) private mutating func narrow(_ span: Span) {
     let problem = rows.problem
     let inputs: Inputs<Float> = inputs(span)
+    prefetch(span)
     let isPlain =
       !problem.pointee.weight.isGiven && !problem.pointee.pos_weight.isGiven && !problem.pointee.grad_loss.isGiven
     let hasGrad = problem.pointee.grad.isGiven
@@ -378,7 +397,7 @@ private struct BinaryKernel {
       eight(inputs, i &+ step, x, y, 1, values.exponential.high, values.curve.high, share, V.self)
       i &+= Float.width
     }
-    return Float.largestLane(largest) <= Ordinary.farthest && Float.largestLane(softest) == 0
+    return Ordinary.areAll(largest, softest)
   }
 
   @_transparent private func eight<V: Variant>(
@@ -454,22 +473,26 @@ private struct BinaryKernel {
     let inputs: Inputs<Double> = inputs(span)
     let divisor = Pair(
       Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo))
+    let hasGrad = problem.pointee.grad.isGiven
+    prefetch(span)
+    // Of the strip alone: where there is a loss that does not go with others, they are added one by one.
     var own = LaneSum()
     var isOdd = SIMD8<Int64>()
+    let zero = Doubles()
     var i = 0
     while i < span.count {
-      let sides = sides(Double.load(inputs.x + i))
+      let sides = sides(Double.load(inputs.x + i), hasGrad: hasGrad)
       let y = Double.load(inputs.y + i)
       let w = Double.load(inputs.weight.at(i))
       let up = y * Double.load(inputs.positive.at(i))
       let down = 1 - y
       let l = times(w, plus(times(up, sides.lossAt1), times(down, sides.lossAt0)))
       own.add(l.hi, l.lo, min(step, span.count &- i))
-      let size = l.hi.replacing(with: Doubles() - l.hi, where: l.hi .< 0)
+      let size = l.hi.replacing(with: zero - l.hi, where: l.hi .< 0)
       isOdd.replace(with: -1, where: .!(size .< 0x1p900) .| ((size .< 0x1p-900) .& (size .!= 0)))
       Double.store(l.hi + l.lo, losses + i)
-      if problem.pointee.grad.isGiven {
-        let difference = plus(times(down, sides.s), times(Doubles() - up, sides.other))
+      if hasGrad {
+        let difference = plus(times(down, sides.s), times(zero - up, sides.other))
         let g = times(Double.load(inputs.upstream.at(i)), times(w, difference)) / divisor
         Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grads + i)
       }
@@ -491,7 +514,7 @@ private struct BinaryKernel {
 extension LaneSum {
   /// `add` for the first `count` lanes.
   @inline(__always) mutating func add(_ value: Doubles, _ rest: Doubles, _ count: Int) {
-    if count >= step { add(value, rest) } else { addFew(value, rest, count) }
+    if count == step { add(value, rest) } else { addFew(value, rest, count) }
   }
 
   @inline(never) private mutating func addFew(_ value: Doubles, _ rest: Doubles, _ count: Int) {
@@ -548,9 +571,19 @@ extension xentk_array {
     return Operand(start: start, isOne: false)
   }
 
-  /// Rounds a strip's results to the tensor, where there is one.
+  @inline(never) fileprivate func prefetch(_ rows: Rows, _ span: Span) {
+    guard class_stride == 1 else { return }
+    forEachPart(rows, span) { p, _, n in
+      var line = 0
+      while line < n &* Int(size) {
+        xentk_prefetch(p + line)
+        line &+= 64
+      }
+    }
+  }
+
+  /// Rounds a strip's results to the tensor.
   @inline(never) fileprivate func put(_ rows: Rows, _ span: Span, _ source: UnsafeMutablePointer<Double>) {
-    guard isGiven else { return }
     forEachPart(rows, span) { p, i, n in
       var done = 0
       if Int(dtype) == XENT_F32 && class_stride == 1 {
