@@ -16,16 +16,18 @@ private struct Sides {
   let one = Doubles(repeating: 1)
   let isNegative = x .< 0
   let magnitude = x.replacing(with: -x, where: isNegative)
-  let e = exponential(clamped(-magnitude, -1400, 0))
+  let magic = Doubles(repeating: 0x1.8p52)
+  let e = exponential(clamped(-magnitude, -1400, 0), zero, magic: magic)
+  let exponent = e.biased - magic
   // In two steps: below 2^-1000 the results may be subnormal.
-  let near = clamped(e.exponent, -1000, 0)
+  let near = clamped(exponent, -1000, 0)
   let scale = powerOfTwo(near)
-  let scale2 = powerOfTwo(clamped(e.exponent - near, -1000, 0))
+  let scale2 = powerOfTwo(clamped(exponent - near, -1000, 0))
   let small = Pair(e.value.hi * scale, e.value.lo * scale)
   let (sum, lost) = twoSum(one, small.hi)
   let both = Pair(normalizing: sum, lost + small.lo)
   var curve = logarithm(both, exponent: zero, offset: Pair(zero, zero))
-  let far = e.exponent .< -100
+  let far = exponent .< -100
   curve.hi.replace(with: small.hi * scale2, where: far)
   curve.lo.replace(with: zero, where: far)
   var large = Pair(zero, zero)
@@ -40,7 +42,7 @@ private struct Sides {
   let (high, highLow) = twoSum(magnitude, curve.hi)
   let steepLow = (highLow + curve.lo).replacing(with: zero, where: magnitude .== .infinity)
   let steep = Pair(high, steepLow)
-  func choose(_ negative: Pair, _ positive: Pair) -> Pair {
+  @inline(__always) func choose(_ negative: Pair, _ positive: Pair) -> Pair {
     var hi = positive.hi.replacing(with: negative.hi, where: isNegative)
     hi.replace(with: x, where: x .!= x)
     return Pair(hi, positive.lo.replacing(with: negative.lo, where: isNegative))
@@ -51,7 +53,12 @@ private struct Sides {
 }
 
 /// factor·value, and 0 where the factor is 0, but for NaN.
-@inline(never) private func times(_ factor: Doubles, _ value: Pair) -> Pair {
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)
+#endif
+private func times(_ factor: Doubles, _ value: Pair) -> Pair {
   let zero = Doubles()
   let product = factor * value.hi
   let low = fma(factor, value.hi, -product) + factor * value.lo
@@ -60,7 +67,12 @@ private struct Sides {
   return Pair(product.replacing(with: zero, where: isNothing), low.replacing(with: zero, where: isOdd))
 }
 
-@inline(never) private func plus(_ a: Pair, _ b: Pair) -> Pair {
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)
+#endif
+private func plus(_ a: Pair, _ b: Pair) -> Pair {
   let (sum, lost) = twoSum(a.hi, b.hi)
   let low = lost + (a.lo + b.lo)
   return Pair(sum, low.replacing(with: Doubles(), where: sum - sum .!= 0))
@@ -215,7 +227,7 @@ private struct Ordinary {
     row = max(end, row &+ 1)
   }
   let total = kernel.sum.total
-  xentk_accumulate(loss, total.hi, total.lo, 0)
+  kernel.accumulate(total.hi, total.lo)
 }
 
 /// Where a strip begins, and how many elements it has, over the ends of rows.
@@ -307,6 +319,8 @@ private struct BinaryKernel {
       }
     }
   }
+
+  @inline(never) func accumulate(_ value: Double, _ low: Double) { xentk_accumulate(loss, value, low, 0) }
 
   /// The strip's place number `k` in the workspace.
   @inline(__always) private func room(_ k: Int) -> UnsafeMutablePointer<Double> {
@@ -503,7 +517,7 @@ private struct BinaryKernel {
     } else {
       i = 0
       while i < span.count {
-        xentk_accumulate(loss, losses[i], 0, 0)
+        accumulate(losses[i], 0)
         i &+= 1
       }
     }
