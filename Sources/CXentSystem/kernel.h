@@ -254,6 +254,15 @@ XENTK_INLINE xentk_float8lanes xentk_floats(xentk_double8lanes v) {
 XENTK_INLINE xentk_int16lanes xentk_widen(xentk_half16lanes v) { return __builtin_convertvector(v, xentk_int16lanes); }
 XENTK_INLINE xentk_half16lanes xentk_narrow(xentk_int16lanes v) { return __builtin_convertvector(v, xentk_half16lanes); }
 
+/* a·b + c, rounded once: for where it is an instruction. The standard library's is a loop over the lanes, of which the
+ * compiler does not always make one vector again. */
+XENTK_INLINE xentk_double8lanes xentk_fma_doubles(xentk_double8lanes a, xentk_double8lanes b, xentk_double8lanes c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+XENTK_INLINE xentk_float16lanes xentk_fma_floats(xentk_float16lanes a, xentk_float16lanes b, xentk_float16lanes c) {
+  return __builtin_elementwise_fma(a, b, c);
+}
+
 /* Halves of sixteen. */
 XENTK_INLINE xentk_float8lanes xentk_low(xentk_float16lanes v) {
   return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);

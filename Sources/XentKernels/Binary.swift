@@ -1,4 +1,4 @@
-// Binary cross-entropy with logits, element by element, in f64, and for f64 in pairs of them:
+// Binary cross-entropy with logits, element by element, in f64 (most of an f32 exponential in f32), and for f64 in pairs:
 //
 //   log(1 + exp(x)) = max(x, 0) + log1p(exp(−|x|))      a sum of two numbers that are not negative
 //   1/(1 + exp(−x)) and exp(−x)/(1 + exp(−x)) both from exp(−|x|) ≤ 1: neither is 1 minus the other
@@ -6,37 +6,43 @@
 import CXent
 import CXentSystem
 
-/// Of eight logits: −log s(x), −log (1 − s(x)), and s and 1 − s themselves.
+/// Of eight logits: −log s(x), −log (1 − s(x)), and s and 1 − s themselves, where a gradient is wanted.
 private struct Sides {
   var lossAt1, lossAt0, s, other: Pair
 }
 
-@inline(never) private func sides(_ x: Doubles) -> Sides {
+@inline(never) private func sides(_ x: Doubles, hasGrad: Bool) -> Sides {
   let zero = Doubles()
   let one = Doubles(repeating: 1)
   let isNegative = x .< 0
   let magnitude = x.replacing(with: -x, where: isNegative)
-  let e = exponential(clamped(-magnitude, -1400, 0))
+  let magic = Doubles(repeating: 0x1.8p52)
+  let e = exponential(clamped(-magnitude, -1400, 0), zero, magic: magic)
+  let exponent = e.biased - magic
   // In two steps: below 2^-1000 the results may be subnormal.
-  let near = clamped(e.exponent, -1000, 0)
+  let near = clamped(exponent, -1000, 0)
   let scale = powerOfTwo(near)
-  let scale2 = powerOfTwo(clamped(e.exponent - near, -1000, 0))
+  let scale2 = powerOfTwo(clamped(exponent - near, -1000, 0))
   let small = Pair(e.value.hi * scale, e.value.lo * scale)
   let (sum, lost) = twoSum(one, small.hi)
   let both = Pair(normalizing: sum, lost + small.lo)
   var curve = logarithm(both, exponent: zero, offset: Pair(zero, zero))
-  let far = e.exponent .< -100
+  let far = exponent .< -100
   curve.hi.replace(with: small.hi * scale2, where: far)
   curve.lo.replace(with: zero, where: far)
-  let large = Pair(one, zero) / both
-  var little = small / both
-  little.hi.replace(with: small.hi * scale2, where: far)
-  little.lo.replace(with: zero, where: far)
+  var large = Pair(zero, zero)
+  var little = large
+  if hasGrad {
+    large = Pair(one, zero) / both
+    little = small / both
+    little.hi.replace(with: small.hi * scale2, where: far)
+    little.lo.replace(with: zero, where: far)
+  }
 
   let (high, highLow) = twoSum(magnitude, curve.hi)
   let steepLow = (highLow + curve.lo).replacing(with: zero, where: magnitude .== .infinity)
   let steep = Pair(high, steepLow)
-  func choose(_ negative: Pair, _ positive: Pair) -> Pair {
+  @inline(__always) func choose(_ negative: Pair, _ positive: Pair) -> Pair {
     var hi = positive.hi.replacing(with: negative.hi, where: isNegative)
     hi.replace(with: x, where: x .!= x)
     return Pair(hi, positive.lo.replacing(with: negative.lo, where: isNegative))
@@ -47,7 +53,12 @@ private struct Sides {
 }
 
 /// factor·value, and 0 where the factor is 0, but for NaN.
-@inline(__always) private func times(_ factor: Doubles, _ value: Pair) -> Pair {
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)
+#endif
+private func times(_ factor: Doubles, _ value: Pair) -> Pair {
   let zero = Doubles()
   let product = factor * value.hi
   let low = fma(factor, value.hi, -product) + factor * value.lo
@@ -56,22 +67,32 @@ private struct Sides {
   return Pair(product.replacing(with: zero, where: isNothing), low.replacing(with: zero, where: isOdd))
 }
 
-@inline(__always) private func plus(_ a: Pair, _ b: Pair) -> Pair {
+#if XENT_FMA
+  @inline(__always)
+#else
+  @inline(never)
+#endif
+private func plus(_ a: Pair, _ b: Pair) -> Pair {
   let (sum, lost) = twoSum(a.hi, b.hi)
   let low = lost + (a.lo + b.lo)
   return Pair(sum, low.replacing(with: Doubles(), where: sum - sum .!= 0))
 }
 
-/// Of eight logits what f32 and 16-bit results are made of.
+/// Of eight logits of any size what f32 and 16-bit results are made of.
 private struct Narrow {
-  /// |x|, exp(−|x|) within 2^-52 and log1p of that within 2^-40, relatively; a NaN is one in all three.
-  let magnitude, exponential, logarithm: Doubles
+  /// |x|, and exp(−|x|) within 2^-52 relatively; a NaN is one in both.
+  let magnitude, exponential: Doubles
   let isNegative: SIMDMask<SIMD8<Int64>>
   /// Where exp(−|x|) is near 1, exp(−|x|) − 1, again within 2^-52 relatively.
   let isNear: SIMDMask<SIMD8<Int64>>
   let lessOne: Doubles
 
-  @inline(__always) init(_ x: Doubles) {
+  #if XENT_FMA
+    @inline(__always)
+  #else
+    @inline(never)
+  #endif
+  init(_ x: Doubles) {
     isNegative = x .< 0
     magnitude = unsafeBitCast(unsafeBitCast(x, to: SIMD8<UInt64>.self) & 0x7FFF_FFFF_FFFF_FFFF, to: Doubles.self)
     let isFar = magnitude .> 708
@@ -98,10 +119,15 @@ private struct Narrow {
     let scale = unsafeBitCast(unsafeBitCast(biased, to: SIMD8<UInt64>.self) &<< 52, to: Doubles.self)
     let t = fma(scale, lessOne, scale).replacing(with: 0, where: isFar)
     exponential = t
+  }
+
+  /// log1p(exp(−|x|)), within 2^-40 relatively.
+  @inline(__always) var logarithm: Doubles {
     // log1p(t) / t on [0, 1]: minimax, error 2^-40.9.
+    let t = exponential
     let tt = t * t
-    even = Doubles(repeating: 0x1.5d51a9ff21c4bp-12)
-    odd = Doubles(repeating: -0x1.75eeed47c103ep-9)
+    var even = Doubles(repeating: 0x1.5d51a9ff21c4bp-12)
+    var odd = Doubles(repeating: -0x1.75eeed47c103ep-9)
     even = fma(even, tt, Doubles(repeating: 0x1.787b40d8ce9fdp-7))
     odd = fma(odd, tt, Doubles(repeating: -0x1.e07274f9d9cf8p-6))
     even = fma(even, tt, Doubles(repeating: 0x1.bd83d434f365fp-5))
@@ -115,7 +141,7 @@ private struct Narrow {
     even = fma(even, tt, Doubles(repeating: 0x1.5555542d234c1p-2))
     odd = fma(odd, tt, Doubles(repeating: -0x1.fffffffc256c4p-2))
     even = fma(even, tt, Doubles(repeating: 0x1.fffffffffeee1p-1))
-    logarithm = fma(odd, t, even) * t
+    return fma(odd, t, even) * t
   }
 
   /// up·(−log s) + down·(−log(1 − s)), s and 1 − s the two sides.
@@ -140,112 +166,364 @@ private struct Narrow {
   (factor * value).replacing(with: 0, where: (factor .== 0) .& (value .== value))
 }
 
+/// Of sixteen logits up to `farthest` from 0 what f32 and 16-bit results are made of; a NaN is one in all of it.
+private struct Ordinary {
+  /// Beyond it the exponential in f32 would be subnormal.
+  static var farthest: Float { 86 }
+
+  /// γ·exp(−|x|) within 0.113·2^-24 relatively, γ as in Float.term.
+  let exponential: Halves
+  /// log1p(exp(−|x|)) divided by that, within 2^-30.3.
+  let curve: Halves
+
+  #if XENT_FMA
+    @inline(__always)
+  #else
+    @inline(never)
+  #endif
+  init(_ away: Floats) {
+    let term = Float.term(away, Floats(repeating: Window<Float>(shift: 0).magic))
+    func exponential(_ half: Int) -> Doubles {
+      let scale = Float.widened(term.scale, half)
+      return fma(scale, Float.widened(term.minor, half), scale)
+    }
+    self.exponential = Halves(exponential(0), exponential(1))
+    curve = Halves(Ordinary.curve(self.exponential.low), Ordinary.curve(self.exponential.high))
+  }
+
+  /// Whether logits are as near and labels as hard as that.
+  @inline(never) static func areAll(_ largest: Floats, _ softest: Floats) -> Bool {
+    Float.largestLane(largest) <= farthest && Float.largestLane(softest) == 0
+  }
+
+  /// log1p(t / γ) / t on [0, γ]: minimax by Remez's algorithm, error 2^-30.3. Even and odd powers apart, as above.
+  @inline(__always) private static func curve(_ t: Doubles) -> Doubles {
+    let tt = t * t
+    var even = Doubles(repeating: 0x1.a621caa33acd6p-11)
+    var odd = Doubles(repeating: -0x1.7b0811c81b68dp-8)
+    even = fma(even, tt, Doubles(repeating: 0x1.3edca5964cc8bp-6))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.58adf3f32f0cap-5))
+    even = fma(even, tt, Doubles(repeating: 0x1.1a5f17252165ep-4))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.8e55ce0273026p-4))
+    even = fma(even, tt, Doubles(repeating: 0x1.0b8ce76069155p-3))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.6d95c6e0382d8p-3))
+    even = fma(even, tt, Doubles(repeating: 0x1.093afe94ea10fp-2))
+    odd = fma(odd, tt, Doubles(repeating: -0x1.b0c0a73aeed1ap-2))
+    even = fma(even, tt, Doubles(repeating: 0x1.d6b629e3f0747p-1))
+    return fma(odd, t, even)
+  }
+}
+
+/// Rows that count are one stream of elements, which strips cut without regard to the rows' ends.
 @inline(never) func binaryCrossEntropy(
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  let rows = Rows(problem, workspace)
-  var number = Int(first)
-  while number < Int(last) {
-    let row = rows.position(number)
-    if rows.target(row).counts {
-      binaryRow(rows, row, loss)
-    } else {
-      if problem.pointee.row_loss.isGiven { rows.sink(problem.pointee.row_loss, row).fill(with: 0) }
-      if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(with: 0) }
-    }
-    number &+= 1
+  var kernel = BinaryKernel(Rows(problem, workspace), loss)
+  var row = Int(first)
+  while row < Int(last) {
+    let end = kernel.end(of: row, before: Int(last))
+    if end > row { kernel.run(row, end) } else { kernel.skip(row) }
+    row = max(end, row &+ 1)
   }
+  let total = kernel.sum.total
+  kernel.accumulate(total.hi, total.lo)
 }
 
-@inline(never) private func binaryRow(_ rows: Rows, _ row: Position, _ loss: UnsafeMutablePointer<xentk_loss>) {
-  let problem = rows.problem
-  let strips = Strips(rows.workspace)
-  let hasGrad = problem.pointee.grad.isGiven
-  let logits = rows.source(problem.pointee.input, row)
-  let lossSink = problem.pointee.row_loss.isGiven ? rows.sink(problem.pointee.row_loss, row) : nil
-  let gradSink = hasGrad ? rows.sink(problem.pointee.grad, row) : nil
-  // What is not given is the same number everywhere: once is enough.
-  problem.pointee.weight.spread(1, over: strips.weight)
-  problem.pointee.pos_weight.spread(1, over: strips.positive)
-  problem.pointee.grad_loss.spread(1, over: strips.upstream)
+/// Where a strip begins, and how many elements it has, over the ends of rows.
+private struct Span {
+  var row, c, count: Int
+}
+
+/// One of the numbers that each element has: where there is no such tensor, the same for all.
+private struct Operand<E: Element> {
+  let start: UnsafePointer<E>
+  let isOne: Bool
+
+  @inline(__always) func at(_ i: Int) -> UnsafePointer<E> { isOne ? start : start + i }
+}
+
+/// What goes into a strip.
+private struct Inputs<E: Element> {
+  let x, y: UnsafePointer<E>
+  let weight, positive, upstream: Operand<E>
+}
+
+/// What is asked for of ordinary elements: without weights, pos_weights and upstream gradients there is less to do.
+private protocol Variant {
+  static var isPlain: Bool { get }
+  static var hasGrad: Bool { get }
+}
+private enum Plain: Variant {
+  static var isPlain: Bool { true }
+  static var hasGrad: Bool { false }
+}
+private enum PlainGrad: Variant {
+  static var isPlain: Bool { true }
+  static var hasGrad: Bool { true }
+}
+private enum Weighted: Variant {
+  static var isPlain: Bool { false }
+  static var hasGrad: Bool { false }
+}
+private enum WeightedGrad: Variant {
+  static var isPlain: Bool { false }
+  static var hasGrad: Bool { true }
+}
+
+private struct BinaryKernel {
+  /// Elements of a strip. Part of the result.
+  static var strip: Int { 256 }
+
+  let rows: Rows
+  let loss: UnsafeMutablePointer<xentk_loss>
   var sum = LaneSum()
-  rows.forEachStrip { first, count in
-    logits.given(first, count, into: strips.x)
-    problem.pointee.targets.strip(row, first, count, into: strips.y)
-    problem.pointee.weight.strip(row, first, count, into: strips.weight)
-    problem.pointee.pos_weight.strip(row, first, count, into: strips.positive)
-    problem.pointee.grad_loss.strip(row, first, count, into: strips.upstream)
+
+  @inline(__always) init(_ rows: Rows, _ loss: UnsafeMutablePointer<xentk_loss>) {
+    self.rows = rows
+    self.loss = loss
+    let ones = xentk_strip(rows.workspace, 0)
     if rows.isWide {
-      strips.work(
-        count, &sum, hasGrad,
-        Pair(Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo)))
+      Double.store(Doubles(repeating: 1), ones)
     } else {
-      strips.workNarrow(count, &sum, hasGrad, share: 1 / problem.pointee.divisor_hi)
+      Float.store(Floats(repeating: 1), UnsafeMutableRawPointer(ones).assumingMemoryBound(to: Float.self))
     }
-    lossSink?.putNarrow(strips.loss, first, count)
-    gradSink?.putNarrow(strips.grad, first, count)
-  }
-  let total = sum.total
-  xentk_accumulate(loss, total.hi, total.lo, 0)
-}
-
-/// Up to 64 elements of a row on their way: what goes in, and what comes out.
-private struct Strips {
-  let x, y, weight, positive, upstream, loss, grad: UnsafeMutablePointer<Double>
-
-  @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
-    x = xentk_strip(workspace, 0)
-    y = xentk_strip(workspace, 1)
-    weight = xentk_strip(workspace, 2)
-    positive = xentk_strip(workspace, 3)
-    upstream = xentk_strip(workspace, 4)
-    loss = xentk_strip(workspace, 5)
-    grad = xentk_strip(workspace, 6)
   }
 
-  // All eight also of the last step, where they are fewer: the others are written where nobody reads.
+  /// Where the run of rows that count ends that begins with this row; the row itself where it does not count.
+  @inline(__always) func end(of row: Int, before last: Int) -> Int {
+    guard rows.problem.pointee.row_mask.isGiven else { return last }
+    var end = row
+    while end < last && rows.problem.pointee.row_mask.integer(rows.position(end)) != 0 { end &+= 1 }
+    return end
+  }
 
-  @inline(never) func work(_ count: Int, _ sum: inout LaneSum, _ hasGrad: Bool, _ divisor: Pair) {
+  @inline(never) func skip(_ row: Int) {
+    let position = rows.position(row)
+    if rows.problem.pointee.row_loss.isGiven { rows.sink(rows.problem.pointee.row_loss, position).fill(with: 0) }
+    if rows.problem.pointee.grad.isGiven { rows.sink(rows.problem.pointee.grad, position).fill(with: 0) }
+  }
+
+  /// Rows [first, end), all of which count.
+  @inline(__always) mutating func run(_ first: Int, _ end: Int) {
+    var span = Span(row: first, c: 0, count: 0)
+    var left = (end &- first) &* rows.classes
+    while left > 0 {
+      span.count = min(left, BinaryKernel.strip)
+      if rows.isWide { wide(span) } else { narrow(span) }
+      left &-= span.count
+      span.c &+= span.count
+      if span.c >= rows.classes {
+        span.row &+= span.c / rows.classes
+        span.c %= rows.classes
+      }
+    }
+  }
+
+  @inline(never) func accumulate(_ value: Double, _ low: Double) { xentk_accumulate(loss, value, low, 0) }
+
+  /// The strip's place number `k` in the workspace.
+  @inline(__always) private func room(_ k: Int) -> UnsafeMutablePointer<Double> {
+    xentk_chunk(rows.workspace) + k &* BinaryKernel.strip
+  }
+
+  @inline(__always) private func room<E: Element>(_ k: Int, of: E.Type) -> UnsafeMutablePointer<E> {
+    UnsafeMutableRawPointer(room(k)).assumingMemoryBound(to: E.self)
+  }
+
+  private var losses: UnsafeMutablePointer<Double> { room(5) }
+  private var grads: UnsafeMutablePointer<Double> { room(6) }
+
+  @inline(never) private func inputs<E: Element>(_ span: Span) -> Inputs<E> {
+    let problem = rows.problem
+    return Inputs(
+      x: problem.pointee.input.strip(rows, span, into: room(0, of: E.self)).start,
+      y: problem.pointee.targets.strip(rows, span, into: room(1, of: E.self)).start,
+      weight: problem.pointee.weight.strip(rows, span, into: room(2, of: E.self)),
+      positive: problem.pointee.pos_weight.strip(rows, span, into: room(3, of: E.self)),
+      upstream: problem.pointee.grad_loss.strip(rows, span, into: room(4, of: E.self)))
+  }
+
+  /// Fetches what a strip's results will be put into while they are being made: stores in bursts, so far apart, wait for
+  /// memory otherwise (1.7 times the time where a gradient is not in place and in no cache).
+  @inline(__always) private func prefetch(_ span: Span) {
+    let problem = rows.problem
+    if problem.pointee.row_loss.isGiven { problem.pointee.row_loss.prefetch(rows, span) }
+    if problem.pointee.grad.isGiven { problem.pointee.grad.prefetch(rows, span) }
+  }
+
+  @inline(__always) private func put(_ span: Span) {
+    let problem = rows.problem
+    if problem.pointee.row_loss.isGiven { problem.pointee.row_loss.put(rows, span, losses) }
+    if problem.pointee.grad.isGiven { problem.pointee.grad.put(rows, span, grads) }
+  }
+
+  @inline(never) private mutating func narrow(_ span: Span) {
+    let problem = rows.problem
+    let inputs: Inputs<Float> = inputs(span)
+    prefetch(span)
+    let isPlain =
+      !problem.pointee.weight.isGiven && !problem.pointee.pos_weight.isGiven && !problem.pointee.grad_loss.isGiven
+    let hasGrad = problem.pointee.grad.isGiven
+    let share = 1 / problem.pointee.divisor_hi
+    let isOrdinary =
+      isPlain
+      ? hasGrad
+        ? ordinary(inputs, span.count, share: share, PlainGrad.self)
+        : ordinary(inputs, span.count, share: share, Plain.self)
+      : hasGrad
+        ? ordinary(inputs, span.count, share: share, WeightedGrad.self)
+        : ordinary(inputs, span.count, share: share, Weighted.self)
+    if !isOrdinary { mend(inputs, span.count, hasGrad: hasGrad, share: share) }
+    // The sum of all or nothing: what is beyond the end counts for nothing.
+    var i = span.count
+    while i < Float.wholeSteps(span.count) {
+      losses[i] = 0
+      i &+= 1
+    }
+    var low = Doubles()
+    var high = Doubles()
+    i = 0
+    while i < span.count {
+      low += Double.load(losses + i)
+      high += Double.load(losses + i + step)
+      i &+= 2 &* step
+    }
+    sum.add(low)
+    sum.add(high)
+    put(span)
+  }
+
+  /// False where there are elements that `mend` has to do again.
+  @inline(never) private func ordinary<V: Variant>(_ inputs: Inputs<Float>, _ count: Int, share: Double, _: V.Type) -> Bool
+  {
+    var largest = Floats()
+    var softest = Floats()
     var i = 0
     while i < count {
-      let sides = sides(Double.load(x + i))
-      let label = Double.load(y + i)
-      let w = Double.load(weight + i)
-      let up = label * Double.load(positive + i)
-      let down = 1 - label
+      let x = xentk_load_floats(inputs.x + i)
+      let y = xentk_load_floats(inputs.y + i)
+      let bits = unsafeBitCast(x, to: SIMD16<UInt32>.self)
+      largest = xentk_larger(largest, unsafeBitCast(bits & 0x7FFF_FFFF, to: Floats.self))
+      if V.hasGrad { softest = xentk_larger(softest, softness(y)) }
+      let values = Ordinary(unsafeBitCast(bits | 0x8000_0000, to: Floats.self))
+      eight(inputs, i, x, y, 0, values.exponential.low, values.curve.low, share, V.self)
+      eight(inputs, i &+ step, x, y, 1, values.exponential.high, values.curve.high, share, V.self)
+      i &+= Float.width
+    }
+    return Ordinary.areAll(largest, softest)
+  }
+
+  /// Eight of the sixteen. Transparent, because the compiler does not inline it otherwise, whatever it is told.
+  @_transparent private func eight<V: Variant>(
+    _ inputs: Inputs<Float>, _ i: Int, _ x: Floats, _ y: Floats, _ half: Int, _ t: Doubles, _ curve: Doubles,
+    _ share: Double, _: V.Type
+  ) {
+    let zero = Doubles()
+    let above = Float.widened(xentk_larger(x, Floats()), half)
+    let x = Float.widened(x, half)
+    let isNegative = x .< 0
+    let label = Float.widened(y, half)
+    let down = 1 - label
+    if V.isPlain {
+      let against = unsafeBitCast(unsafeBitCast(y, to: SIMD16<UInt32>.self) ^ 0x8000_0000, to: Floats.self)
+      Double.store(fma(curve, t, fma(x, Float.widened(against, half), above)), losses + i)
+      if V.hasGrad { Double.store(slope(t, label, down, isNegative) * share, grads + i) }
+    } else {
+      let up = label * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
+      let w = xentk_doubles(xentk_load_8floats(inputs.weight.at(i)))
+      let head = down.replacing(with: up, where: isNegative) * x.replacing(with: zero - x, where: isNegative)
+      Double.store(times(w, fma((up + down) * curve, t, head)), losses + i)
+      if V.hasGrad {
+        let g = xentk_doubles(xentk_load_8floats(inputs.upstream.at(i)))
+        Double.store(times(g, times(w, slope(t, up, down, isNegative))) * share, grads + i)
+      }
+    }
+  }
+
+  /// As of Narrow.
+  @inline(__always) private func slope(
+    _ t: Doubles, _ up: Doubles, _ down: Doubles, _ isNegative: SIMDMask<SIMD8<Int64>>
+  ) -> Doubles {
+    let against = Doubles() - up
+    let factor = against.replacing(with: down, where: isNegative)
+    let rest = down.replacing(with: against, where: isNegative)
+    let e = t * (1 / Float.bias)
+    return fma(factor, e, rest) / (e + 1)
+  }
+
+  /// 0 of labels 0 and 1.
+  @inline(__always) private func softness(_ y: Floats) -> Floats {
+    let product = y * (1 - y)
+    return unsafeBitCast(unsafeBitCast(product, to: SIMD16<UInt32>.self) & 0x7FFF_FFFF, to: Floats.self)
+  }
+
+  /// Logits far from 0, and gradients of labels between 0 and 1, which cancel.
+  @inline(never) private func mend(_ inputs: Inputs<Float>, _ count: Int, hasGrad: Bool, share: Double) {
+    var i = 0
+    while i < count {
+      let x = xentk_doubles(xentk_load_8floats(inputs.x + i))
+      let y = xentk_doubles(xentk_load_8floats(inputs.y + i))
+      let w = xentk_doubles(xentk_load_8floats(inputs.weight.at(i)))
+      let up = y * xentk_doubles(xentk_load_8floats(inputs.positive.at(i)))
+      let down = 1 - y
+      let sides = Narrow(x)
+      let isFar = sides.magnitude .> Double(Ordinary.farthest)
+      if !(largestOf(sides.magnitude) <= Double(Ordinary.farthest)) {  // a NaN may hide others
+        let l = times(w, sides.loss(up, down))
+        Double.store(Double.load(losses + i).replacing(with: l, where: isFar), losses + i)
+      }
+      if hasGrad {
+        let g = times(
+          xentk_doubles(xentk_load_8floats(inputs.upstream.at(i))), times(w, sides.slope(up, down)))
+        let softness = y * down
+        let isSoft = (softness .< 0) .| (softness .> 0)  // as in `softness`: a NaN is not
+        Double.store(Double.load(grads + i).replacing(with: g * share, where: isFar .| isSoft), grads + i)
+      }
+      i &+= step
+    }
+  }
+
+  @inline(never) private mutating func wide(_ span: Span) {
+    let problem = rows.problem
+    let inputs: Inputs<Double> = inputs(span)
+    let divisor = Pair(
+      Doubles(repeating: problem.pointee.divisor_hi), Doubles(repeating: problem.pointee.divisor_lo))
+    let hasGrad = problem.pointee.grad.isGiven
+    prefetch(span)
+    // Of the strip alone: where there is a loss that does not go with others, they are added one by one.
+    var own = LaneSum()
+    var isOdd = SIMD8<Int64>()
+    let zero = Doubles()
+    var i = 0
+    while i < span.count {
+      let sides = sides(Double.load(inputs.x + i), hasGrad: hasGrad)
+      let y = Double.load(inputs.y + i)
+      let w = Double.load(inputs.weight.at(i))
+      let up = y * Double.load(inputs.positive.at(i))
+      let down = 1 - y
       let l = times(w, plus(times(up, sides.lossAt1), times(down, sides.lossAt0)))
-      sum.add(l.hi, l.lo, min(step, count &- i))
-      Double.store(l.hi + l.lo, loss + i)
+      own.add(l.hi, l.lo, min(step, span.count &- i))
+      let size = l.hi.replacing(with: zero - l.hi, where: l.hi .< 0)
+      isOdd.replace(with: -1, where: .!(size .< 0x1p900) .| ((size .< 0x1p-900) .& (size .!= 0)))
+      Double.store(l.hi + l.lo, losses + i)
       if hasGrad {
-        let difference = plus(times(down, sides.s), times(-up, sides.other))
-        let g = times(Double.load(upstream + i), times(w, difference)) / divisor
-        Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grad + i)
+        let difference = plus(times(down, sides.s), times(zero - up, sides.other))
+        let g = times(Double.load(inputs.upstream.at(i)), times(w, difference)) / divisor
+        Double.store(g.hi.replacing(with: g.hi + g.lo, where: g.lo .== g.lo), grads + i)
       }
       i &+= step
     }
-  }
-
-  @inline(never) func workNarrow(_ count: Int, _ sum: inout LaneSum, _ hasGrad: Bool, share: Double) {
-    let share = Doubles(repeating: share)
-    var losses = sum  // in registers
-    var i = 0
-    while i < count {
-      let sides = Narrow(Double.load(x + i))
-      let label = Double.load(y + i)
-      let w = Double.load(weight + i)
-      let up = label * Double.load(positive + i)
-      let down = 1 - label
-      let l = times(w, sides.loss(up, down))
-      losses.add(l, Doubles(), min(step, count &- i))
-      Double.store(l, loss + i)
-      if hasGrad {
-        let g = times(Double.load(upstream + i), times(w, sides.slope(up, down)))
-        Double.store(g * share, grad + i)
+    if isOdd == SIMD8() {
+      sum.add(own.high, own.low)
+    } else {
+      i = 0
+      while i < span.count {
+        accumulate(losses[i], 0)
+        i &+= 1
       }
-      i &+= step
     }
-    sum = losses
+    put(span)
   }
 }
 
@@ -268,33 +546,71 @@ extension LaneSum {
   }
 }
 
-extension Sink {
-  /// `put`, eight at a time to f32 where they lie together.
-  @inline(never) fileprivate func putNarrow(_ source: UnsafeMutablePointer<Double>, _ first: Int, _ count: Int) {
-    guard Int(dtype) == XENT_F32, stride == 1 else { return put(UnsafePointer(source), first, count) }
-    let p = start + first &* size
-    forEachStep(count) { i, n in
-      if n == step {
-        (p + i &* size).storeBytes(of: xentk_floats(Double.load(source + i)), as: SIMD8<Float>.self)
+extension xentk_array {
+  /// Calls `body` for each part of a span whose elements are one stride apart: for all of it where rows follow rows so.
+  @inline(__always) private func forEachPart(
+    _ rows: Rows, _ span: Span, _ body: (_ p: UnsafeMutableRawPointer, _ i: Int, _ count: Int) -> Void
+  ) {
+    let row = rows.classes &* Int(class_stride)
+    let inner = Int(rows.problem.pointee.inner)
+    let isEven = (inner == 1 || Int(inner_stride) == row) && Int(outer_stride) == inner &* row
+    var (number, c, i) = (span.row, span.c, 0)
+    while i < span.count {
+      let n = isEven ? span.count : min(span.count &- i, rows.classes &- c)
+      body(address(rows.position(number), c), i, n)
+      (number, c, i) = (number &+ 1, 0, i &+ n)
+    }
+  }
+
+  /// A strip's elements where they lie, or fetched, with zeros to the end of the last step.
+  @inline(never) fileprivate func strip<E: Element>(
+    _ rows: Rows, _ span: Span, into room: UnsafeMutablePointer<E>
+  ) -> Operand<E> {
+    guard isGiven else {
+      let ones = UnsafeMutableRawPointer(xentk_strip(rows.workspace, 0)).assumingMemoryBound(to: E.self)
+      return Operand(start: ones, isOne: true)
+    }
+    let end = E.wholeSteps(span.count)
+    var start = UnsafePointer(room)
+    forEachPart(rows, span) { p, i, n in
+      if n == end && class_stride == 1 && Int(dtype) == E.dtype {
+        start = UnsafePointer(p.assumingMemoryBound(to: E.self))
       } else {
-        put(UnsafePointer(source + i), first &+ i, n)
+        E.gather(UnsafeRawPointer(p), dtype, stride: Int(class_stride), n, into: room + i)
+      }
+    }
+    var i = span.count
+    while i < end {
+      room[i] = 0
+      i &+= 1
+    }
+    return Operand(start: start, isOne: false)
+  }
+
+  @inline(never) fileprivate func prefetch(_ rows: Rows, _ span: Span) {
+    guard class_stride == 1 else { return }
+    forEachPart(rows, span) { p, _, n in
+      var line = 0
+      while line < n &* Int(size) {
+        xentk_prefetch(p + line)
+        line &+= 64
       }
     }
   }
-}
 
-extension xentk_array {
-  /// A strip of one number where there is no such tensor.
-  @inline(never) fileprivate func spread(_ value: Double, over out: UnsafeMutablePointer<Double>) {
-    if !isGiven { forEachStep(Int(XENTK_STRIP)) { i, _ in Double.store(Doubles(repeating: value), out + i) } }
-  }
-
-  /// Up to a strip of classes in f64, where there is such a tensor.
-  @inline(never) fileprivate func strip(
-    _ row: Position, _ first: Int, _ count: Int, into out: UnsafeMutablePointer<Double>
-  ) {
-    if isGiven {
-      Double.gather(UnsafeRawPointer(address(row, first)), dtype, stride: Int(class_stride), count, into: out)
+  /// Rounds a strip's results to the tensor.
+  @inline(never) fileprivate func put(_ rows: Rows, _ span: Span, _ source: UnsafeMutablePointer<Double>) {
+    forEachPart(rows, span) { p, i, n in
+      var done = 0
+      if Int(dtype) == XENT_F32 && class_stride == 1 {
+        while done &+ step <= n {
+          xentk_store_8floats(p + (done &* 4), xentk_floats(Double.load(source + i + done)))
+          done &+= step
+        }
+      }
+      Double.scatter(
+        UnsafePointer(source + i + done), n &- done, to: p + (done &* Int(class_stride) &* Int(size)), dtype,
+        stride: Int(class_stride))
     }
   }
 }

@@ -9,10 +9,10 @@ typealias Doubles = SIMD8<Double>
 
 #if XENT_FMA
   /// a·b + c, rounded once.
-  @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
+  @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { xentk_fma_doubles(a, b, c) }
 
   /// a·b + c, rounded once.
-  @inline(__always) func fma(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { c.addingProduct(a, b) }
+  @inline(__always) func fma(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { xentk_fma_floats(a, b, c) }
 #else
   // Without the instruction a lane is a call of libm's fma. Kept out of line: it is too large to repeat.
 
