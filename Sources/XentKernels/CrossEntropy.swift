@@ -127,7 +127,7 @@ struct RowsKernel {
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }
 
-  /// Up to so many classes, and from so many rows on, rows are worked on eight at a time.
+  /// Up to so many classes, and from so many rows on, rows are worked on in tiles.
   @inline(__always) private static var shortest: Int { 256 }
   @inline(__always) private static var fewest: Int { 4 }
 
@@ -140,8 +140,8 @@ struct RowsKernel {
     #endif
   }
 
-  /// The states of the rows, eight to a group of results; whether they are in the tile. Rows that nobody asks for
-  /// are not read.
+  /// The states of the rows, eight to a group of results; whether they are in a tile. What is in
+  /// rows that nobody asks for does not matter.
   @inline(never) func read(
     _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) -> Bool {
