@@ -56,15 +56,8 @@ struct RowsKernel {
     isPlainLoss = isIndex && !isSmoothed && !hasZ && !isFocal
     let isShared = hasGrad && isPlainGrad && !isFocal && !p.pointee.weight.isGiven && !p.pointee.grad_loss.isGiven
     sharedFactor = isShared ? rows.coefficient(Position(outer: 0, inner: 0), (1, 0)) : nil
-    let ofAll =
-      p.pointee.lse.isGiven || p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
-      || p.pointee.log_probs.isGiven || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
-      || p.pointee.gathered.isGiven
-    let describesMore =
-      p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
-      || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven || p.pointee.gathered.isGiven
-      || p.pointee.target_log_prob.isGiven || p.pointee.target_rank.isGiven || p.pointee.row_z_loss.isGiven
-      || p.pointee.wants_correct != 0
+    let ofAll = p.pointee.gives(XENTK_OF_ALL)
+    let describesMore = p.pointee.gives(XENTK_STATISTICS) || p.pointee.wants_correct != 0
     hasDescription = describesMore || p.pointee.lse.isGiven
     isOnlyLSE = p.pointee.lse.isGiven && !describesMore
     var wanted = Wanted()
@@ -79,7 +72,7 @@ struct RowsKernel {
       || (hasGrad && kind == XENTK_NO_TARGET && !isPlainGrad)
     self.wanted = wanted
     isForAll = ofAll || p.pointee.probs.isGiven
-    let hasTop = p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
+    let hasTop = p.pointee.gives(XENTK_TOP)
     isQuick = wanted.isOne && rows.classes > 0 && !hasTop
     isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
   }
@@ -243,7 +236,7 @@ struct RowsKernel {
   }
 
   @inline(__always) var hasTop: Bool {
-    problem.pointee.top_indices.isGiven || problem.pointee.top_log_probs.isGiven
+    problem.pointee.gives(XENTK_TOP)
   }
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {

@@ -166,13 +166,7 @@ extension Float: Element {
   @inline(__always) static func replacing(
     _ v: Floats, with value: Floats, where x: Floats, isLessThan y: Floats
   ) -> Floats { v.replacing(with: value, where: x .< y) }
-  @inline(__always) static func largestLane(_ v: Floats) -> Float {
-    let (low, high) = (xentk_low(v), xentk_high(v))
-    let eight = low.replacing(with: high, where: low .< high)
-    let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.lowHalf .< eight.highHalf)
-    let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
-    return two[0] < two[1] ? two[1] : two[0]
-  }
+  @inline(__always) static func largestLane(_ v: Floats) -> Float { xentk_largest_float(v) }
   @inline(__always) static func multiplyAdd(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { fma(a, b, c) }
   @inline(__always) static func flush(
     _ sum: Floats, _ rest: Floats, _ half: Int, to high: inout Doubles, _ low: inout Doubles
@@ -225,7 +219,7 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
-  @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { a.replacing(with: b, where: a .< b) }
+  @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
   @inline(__always) static func replacing(
     _ v: Doubles, with value: Doubles, where x: Doubles, is y: Doubles
   ) -> Doubles { v.replacing(with: value, where: x .== y) }

@@ -7,6 +7,47 @@ import CXentSystem
 typealias Floats = SIMD16<Float>
 typealias Doubles = SIMD8<Double>
 
+// Chosen instead of the standard library's, as they are for these types alone.
+
+extension SIMD8 where Scalar == Double {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    xentk_select_doubles(self, other, unsafeBitCast(mask, to: SIMD8<Int64>.self))
+  }
+  @inline(__always) func replacing(with other: Double, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    replacing(with: Self(repeating: other), where: mask)
+  }
+  @inline(__always) mutating func replace(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) {
+    self = replacing(with: other, where: mask)
+  }
+  @inline(__always) mutating func replace(with other: Double, where mask: SIMDMask<SIMD8<Int64>>) {
+    self = replacing(with: other, where: mask)
+  }
+}
+
+extension SIMD8 where Scalar == Int64 {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    xentk_select_longs(self, other, unsafeBitCast(mask, to: SIMD8<Int64>.self))
+  }
+  @inline(__always) func replacing(with other: Int64, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    replacing(with: Self(repeating: other), where: mask)
+  }
+}
+
+extension SIMD16 where Scalar == Float {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD16<Int32>>) -> Self {
+    xentk_select_floats(self, other, unsafeBitCast(mask, to: SIMD16<Int32>.self))
+  }
+}
+
+extension SIMD16 where Scalar == Int32 {
+  @inline(__always) mutating func replace(with other: Self, where mask: SIMDMask<SIMD16<Int32>>) {
+    self = xentk_select_ints(self, other, unsafeBitCast(mask, to: SIMD16<Int32>.self))
+  }
+  @inline(__always) mutating func replace(with other: Int32, where mask: SIMDMask<SIMD16<Int32>>) {
+    replace(with: Self(repeating: other), where: mask)
+  }
+}
+
 #if XENT_FMA
   /// a·b + c, rounded once.
   @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { c.addingProduct(a, b) }
@@ -39,11 +80,7 @@ typealias Doubles = SIMD8<Double>
 #endif
 
 /// The largest lane; a NaN is passed over where there is anything else.
-@inline(__always) func largestOf(_ v: Doubles) -> Double {
-  let four = v.lowHalf.replacing(with: v.highHalf, where: v.lowHalf .< v.highHalf)
-  let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
-  return two[0] < two[1] ? two[1] : two[0]
-}
+@inline(__always) func largestOf(_ v: Doubles) -> Double { xentk_largest_double(v) }
 
 /// a + b as sum + lost, exactly (Knuth).
 @inline(__always) func twoSum<V: SIMD>(_ a: V, _ b: V) -> (sum: V, lost: V) where V.Scalar == Double {
@@ -71,10 +108,7 @@ typealias Doubles = SIMD8<Double>
 
 /// `v` held to [low, high]; a NaN becomes `low`.
 @inline(__always) func clamped(_ v: Doubles, _ low: Double, _ high: Double) -> Doubles {
-  let lows = Doubles(repeating: low)
-  let highs = Doubles(repeating: high)
-  let atLeast = lows.replacing(with: v, where: lows .< v)
-  return highs.replacing(with: atLeast, where: atLeast .< highs)
+  xentk_smaller_doubles(Doubles(repeating: high), xentk_larger_doubles(Doubles(repeating: low), v))
 }
 
 /// A number as hi + lo, lane by lane, |lo| at most half a unit in the last place of hi.
