@@ -61,29 +61,31 @@ extension Call {
   }
 
   /// Sets a contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
-  @_optimize(speed) @inline(never) func set(
+  @_optimize(speed) @inline(__always) func set(
     _ array: UnsafeMutablePointer<xentk_array>, _ name: StaticString, _ start: Pointer?, _ dtype: Int, _ layout: Layout,
     mayBeNull: Bool = false
   ) throws(Failure) {
     let classes = layout.hasClasses ? problem.pointee.classes : 1
-    let count = layout.hasRows ? problem.pointee.rows * classes : classes
+    let count = layout.hasRows ? problem.pointee.rows &* classes : classes
     guard start != nil || count == 0 || mayBeNull else { throw isNull(name) }
+    let dtype = Int32(truncatingIfNeeded: dtype)
+    let size = size(of: dtype)
     if let start {
       // What checkOverlaps wants to know, while it is at hand.
       let number = array - xentk_arrays(problem)
       let reach = layout.hasClasses && problem.pointee.rows == 0 ? 0 : count
-      problem.pointee.given |= 1 << UInt32(truncatingIfNeeded: number)
-      extents[number] = Extent(start, bytes: Int(reach) &* Int(size(of: Int32(dtype))))
+      problem.pointee.given |= 1 &<< UInt32(truncatingIfNeeded: number)
+      extents[number] = Extent(start, bytes: Int(reach) &* Int(size))
     }
     array.pointee.data = UnsafeMutableRawPointer(mutating: start)
-    array.pointee.dtype = Int32(dtype)
-    array.pointee.size = size(of: Int32(dtype))
+    array.pointee.dtype = dtype
+    array.pointee.size = size
     array.pointee.classes = classes
     array.pointee.outer_stride = layout.hasRows ? classes : 0
     array.pointee.class_stride = layout.hasClasses ? 1 : 0
   }
 
-  func isNull(_ name: StaticString) -> Failure {
+  @inline(never) func isNull(_ name: StaticString) -> Failure {
     failure(XENT_ERR_NULL) { text in
       text.add(name)
       text.add(" is NULL")
@@ -189,8 +191,8 @@ private struct Numbers: Sequence, IteratorProtocol {
 
   init(_ bits: UInt32) { self.bits = bits }
 
-  func below(_ number: Int) -> Numbers { Numbers(bits & (1 << UInt32(number) - 1)) }
-  func from(_ number: Int) -> Numbers { Numbers(bits & ~(1 << UInt32(number) - 1)) }
+  func below(_ number: Int) -> Numbers { Numbers(bits & (1 &<< UInt32(truncatingIfNeeded: number) &- 1)) }
+  func from(_ number: Int) -> Numbers { Numbers(bits & ~(1 &<< UInt32(truncatingIfNeeded: number) &- 1)) }
 
   mutating func next() -> Int? {
     if bits == 0 { return nil }

@@ -38,10 +38,12 @@ struct RowsKernel {
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
 
-  @inline(__always) init(_ rows: Rows) {
-    self.rows = rows
-    problem = rows.problem
-    let p = rows.problem
+  @inline(__always) init(
+    _ problem: UnsafePointer<xentk_problem>, _ workspace: UnsafeMutablePointer<xentk_workspace>
+  ) {
+    rows = Rows(problem, workspace)
+    self.problem = problem
+    let p = problem
     let kind = Int(p.pointee.target_kind)
     let isIndex = kind == XENTK_INDEX
     let isSoft = kind == XENTK_SPARSE || kind == XENTK_PROBABILITIES
@@ -269,7 +271,7 @@ struct RowsKernel {
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  var kernel = RowsKernel(Rows(problem, workspace))
+  var kernel = RowsKernel(problem, workspace)
   switch Int(problem.pointee.phase) {
   case XENTK_WHOLE: kernel.run(Int(first), Int(last), loss)
   case XENTK_ASK: loss.pointee.correct = kernel.canBeInPieces ? 1 : 0

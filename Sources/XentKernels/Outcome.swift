@@ -110,8 +110,8 @@ struct Outcome {
 extension Batch {
   /// Of the first `count` rows; what the other lanes hold is nothing to look at. `others`: where 1 − p(kept) is wanted,
   /// otherwise it is left as it is. `isWide`: with all that f64 results need; for f32 2^-40 is enough, and the low parts
-  /// are 0.
-  @inline(never) func conclude(
+  /// are 0. Mutating for not being copied alone.
+  @inline(never) mutating func conclude(
     _ count: Int, isWide: Bool, others: Bool, in outcome: UnsafeMutablePointer<Outcome>
   ) {
     let zero = Doubles()
