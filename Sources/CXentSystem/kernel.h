@@ -61,11 +61,6 @@ typedef struct xentk_problem {
   int64_t piece_count; /* so many of them, */
   void *_Nullable pieces; /* and their states, each in the place of an xentk_loss */
 
-  /* Inputs: XENTK_INPUTS arrays in a row, for those who want all of them. */
-  xentk_array input;   /* logits, log_probs, or probs */
-  xentk_array second;  /* grad_log_probs or grad_probs; the teacher's logits */
-  xentk_array targets; /* indices, or probabilities, or labels */
-  xentk_array target_probs, weight, pos_weight, row_mask, class_mask, grad_loss, gather;
   int64_t ignore_index;
   double label_smoothing;
   double live_classes; /* C: the classes that are not masked out */
@@ -73,35 +68,55 @@ typedef struct xentk_problem {
   /* What the gradient is divided by, (hi + lo)·2^exponent: for a mean what it divides by, otherwise 1. */
   double divisor_hi, divisor_lo, divisor_exponent;
 
-  /* Outputs: XENTK_OUTPUTS arrays in a row. */
+  uint32_t given; /* bit k: of the arrays that follow, array k is not NULL */
+  /* XENTK_ARRAYS of them in a row, for those who want all: XENTK_INPUTS inputs, */
+  xentk_array input;   /* logits, log_probs, or probs */
+  xentk_array second;  /* grad_log_probs or grad_probs; the teacher's logits */
+  xentk_array targets; /* indices, or probabilities, or labels */
+  xentk_array target_probs, weight, pos_weight, row_mask, class_mask, grad_loss, gather;
+  /* XENTK_OUTPUTS outputs, */
   xentk_array grad, probs, log_probs;
   xentk_array row_loss, lse, entropy, max_logit, target_log_prob, row_z_loss, argmax, target_rank;
   xentk_array top_indices, top_log_probs, gathered;
 
-  /* The door's alone: XENTK_SCALARS outputs of one element, in a row with the others; what texts call the function, and
-   * whether it is a plain one, where some arrays have shorter names. */
+  /* and XENTK_SCALARS outputs of one element, which are the door's alone. */
   xentk_array loss, correct, rows_counted, loss_sum, weight_sum;
+  /* The door's as well: what texts call the function, and whether it is a plain one, where some arrays have shorter
+   * names. */
   const char *_Nullable function;
   int32_t is_plain;
 } xentk_problem;
 
-enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14, XENTK_SCALARS = 5 };
-XENTK_INLINE xentk_array *_Nonnull xentk_inputs(xentk_problem *_Nonnull p) { return &p->input; }
-XENTK_INLINE xentk_array *_Nonnull xentk_outputs(xentk_problem *_Nonnull p) { return &p->grad; }
+enum { XENTK_INPUTS = 10, XENTK_OUTPUTS = 14, XENTK_SCALARS = 5, XENTK_ARRAYS = 29 };
+XENTK_INLINE xentk_array *_Nonnull xentk_arrays(xentk_problem *_Nonnull p) { return &p->input; }
 #define XENTK_IN_A_ROW(first, last, count)                                                     \
   _Static_assert(offsetof(xentk_problem, last) - offsetof(xentk_problem, first) ==             \
                      ((count) - 1) * sizeof(xentk_array), "in a row")
 XENTK_IN_A_ROW(input, gather, XENTK_INPUTS);
+XENTK_IN_A_ROW(input, grad, XENTK_INPUTS + 1);
 XENTK_IN_A_ROW(grad, gathered, XENTK_OUTPUTS);
-XENTK_IN_A_ROW(grad, weight_sum, XENTK_OUTPUTS + XENTK_SCALARS);
+XENTK_IN_A_ROW(input, weight_sum, XENTK_ARRAYS);
 #undef XENTK_IN_A_ROW
 
-/* Bit k: arrays[k] is given. */
-XENTK_INLINE uint32_t xentk_given(const xentk_array *_Nonnull arrays, int32_t count) {
+/* Bits of `given`. */
+#define XENTK_BIT(field) (1u << (offsetof(xentk_problem, field) - offsetof(xentk_problem, input)) / sizeof(xentk_array))
+enum {
+  /* What rows have that do not count, too, */
+  XENTK_OF_ALL = XENTK_BIT(lse) | XENTK_BIT(entropy) | XENTK_BIT(max_logit) | XENTK_BIT(argmax) | XENTK_BIT(log_probs) |
+                 XENTK_BIT(top_indices) | XENTK_BIT(top_log_probs) | XENTK_BIT(gathered),
+  /* and what a row has one of, or a few, beside its loss and its lse. */
+  XENTK_STATISTICS = XENTK_BIT(entropy) | XENTK_BIT(max_logit) | XENTK_BIT(argmax) | XENTK_BIT(top_indices) |
+                     XENTK_BIT(top_log_probs) | XENTK_BIT(gathered) | XENTK_BIT(target_log_prob) |
+                     XENTK_BIT(target_rank) | XENTK_BIT(row_z_loss),
+  XENTK_TOP = XENTK_BIT(top_indices) | XENTK_BIT(top_log_probs),
+};
+#undef XENTK_BIT
+
+/* Sets `given`. */
+XENTK_INLINE void xentk_find_given(xentk_problem *_Nonnull p) {
   uint32_t given = 0;
-#pragma clang loop unroll(full)
-  for (int32_t k = 0; k < count; k++) given |= (uint32_t)(arrays[k].data != NULL) << k;
-  return given;
+  for (int32_t k = 0; k < XENTK_ARRAYS; k++) given |= (uint32_t)(xentk_arrays(p)[k].data != NULL) << k;
+  p->given = given;
 }
 
 /* A problem's place on the stack, with what the door needs besides: where the arrays begin and end. A union, because
@@ -110,7 +125,7 @@ enum { XENTK_EXTENT = 32 };
 typedef union xentk_room {
   struct {
     xentk_problem problem;
-    char extents[XENTK_INPUTS + XENTK_OUTPUTS + XENTK_SCALARS][XENTK_EXTENT];
+    char extents[XENTK_ARRAYS][XENTK_EXTENT];
   } parts;
 } xentk_room;
 
@@ -288,15 +303,9 @@ XENTK_MEMORY(floats, xentk_float16lanes)
 XENTK_MEMORY(doubles, xentk_double8lanes)
 #undef XENTK_MEMORY
 
-/* a in the lanes that are all ones, b in those that are 0; whether any is not 0. */
-#define XENTK_CHOICE(suffix, vector, bits)                                                               \
-  XENTK_INLINE vector xentk_chosen##suffix(bits mask, vector a, vector b) {                              \
-    return (vector)(((bits)a & mask) | ((bits)b & ~mask));                                               \
-  }                                                                                                      \
-  XENTK_INLINE int xentk_any##suffix(bits mask) { return __builtin_reduce_or(mask) != 0; }
-XENTK_CHOICE(, xentk_float16lanes, xentk_int16lanes)
-XENTK_CHOICE(_doubles, xentk_double8lanes, xentk_long8lanes)
-#undef XENTK_CHOICE
+/* Whether any bit is set. */
+XENTK_INLINE int xentk_any(xentk_int16lanes mask) { return __builtin_reduce_or(mask) != 0; }
+XENTK_INLINE int xentk_any_doubles(xentk_long8lanes mask) { return __builtin_reduce_or(mask) != 0; }
 
 /* Comparisons of integers, which Swift makes lane by lane: all ones or 0. */
 XENTK_INLINE xentk_long8lanes xentk_equal(xentk_long8lanes v, int64_t number) { return v == number; }
@@ -359,6 +368,58 @@ XENTK_INLINE void xentk_store_few_floats(void *_Nonnull p, xentk_float16lanes v,
   __builtin_ia32_storeups512_mask((float *)p, (v16sf)v, (uint16_t)((1u << count) - 1));
 #else
   for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)p + 4 * i, (const char *)&v + 4 * i, 4);
+#endif
+}
+
+/* b where the mask's bits are set, a where they are not. Swift's own `replacing` goes through the lanes one by one. */
+XENTK_INLINE xentk_double8lanes xentk_select_doubles(xentk_double8lanes a, xentk_double8lanes b, xentk_long8lanes mask) {
+  return (xentk_double8lanes)(((xentk_long8lanes)b & mask) | ((xentk_long8lanes)a & ~mask));
+}
+XENTK_INLINE xentk_float16lanes xentk_select_floats(xentk_float16lanes a, xentk_float16lanes b, xentk_int16lanes mask) {
+  return (xentk_float16lanes)(((xentk_int16lanes)b & mask) | ((xentk_int16lanes)a & ~mask));
+}
+XENTK_INLINE xentk_long8lanes xentk_select_longs(xentk_long8lanes a, xentk_long8lanes b, xentk_long8lanes mask) {
+  return (b & mask) | (a & ~mask);
+}
+XENTK_INLINE xentk_int16lanes xentk_select_ints(xentk_int16lanes a, xentk_int16lanes b, xentk_int16lanes mask) {
+  return (b & mask) | (a & ~mask);
+}
+
+/* `count` lanes of v from `first` on; the others are 0. */
+XENTK_INLINE xentk_double8lanes xentk_alone(xentk_double8lanes v, int64_t first, int64_t count) {
+  xentk_long8lanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  return (xentk_double8lanes)((xentk_long8lanes)v & ((lane >= first) & (lane < first + count)));
+}
+
+/* The largest lane, by a fixed tree of "b where it is greater than a". */
+XENTK_INLINE double xentk_largest_double(xentk_double8lanes v) {
+#if defined(__AVX2__)
+  typedef double v4df __attribute__((vector_size(32)));
+  typedef double v2df __attribute__((vector_size(16)));
+  v4df four = __builtin_ia32_maxpd256(__builtin_shufflevector(v, v, 4, 5, 6, 7),
+                                      __builtin_shufflevector(v, v, 0, 1, 2, 3));
+  v2df two = __builtin_ia32_maxpd(__builtin_shufflevector(four, four, 2, 3), __builtin_shufflevector(four, four, 0, 1));
+  return two[1] > two[0] ? two[1] : two[0];
+#else
+  for (int width = 4; width > 0; width /= 2)
+    for (int lane = 0; lane < width; lane++) v[lane] = v[lane + width] > v[lane] ? v[lane + width] : v[lane];
+  return v[0];
+#endif
+}
+XENTK_INLINE float xentk_largest_float(xentk_float16lanes v) {
+#if defined(__AVX2__)
+  typedef float v8sf __attribute__((vector_size(32)));
+  typedef float v4sf __attribute__((vector_size(16)));
+  v8sf eight = __builtin_ia32_maxps256(__builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15),
+                                       __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7));
+  v4sf four = __builtin_ia32_maxps(__builtin_shufflevector(eight, eight, 4, 5, 6, 7),
+                                   __builtin_shufflevector(eight, eight, 0, 1, 2, 3));
+  v4sf two = __builtin_ia32_maxps(__builtin_shufflevector(four, four, 2, 3, 2, 3), four);
+  return two[1] > two[0] ? two[1] : two[0];
+#else
+  for (int width = 8; width > 0; width /= 2)
+    for (int lane = 0; lane < width; lane++) v[lane] = v[lane + width] > v[lane] ? v[lane + width] : v[lane];
+  return v[0];
 #endif
 }
 

@@ -61,22 +61,31 @@ extension Call {
   }
 
   /// Sets a contiguous array; one that is needed if it has elements, unless it `mayBeNull`.
-  @_optimize(speed) @inline(never) func set(
+  @_optimize(speed) @inline(__always) func set(
     _ array: UnsafeMutablePointer<xentk_array>, _ name: StaticString, _ start: Pointer?, _ dtype: Int, _ layout: Layout,
     mayBeNull: Bool = false
   ) throws(Failure) {
     let classes = layout.hasClasses ? problem.pointee.classes : 1
-    let count = layout.hasRows ? problem.pointee.rows * classes : classes
+    let count = layout.hasRows ? problem.pointee.rows &* classes : classes
     guard start != nil || count == 0 || mayBeNull else { throw isNull(name) }
+    let dtype = Int32(truncatingIfNeeded: dtype)
+    let size = size(of: dtype)
+    if let start {
+      // What checkOverlaps wants to know, while it is at hand.
+      let number = array - xentk_arrays(problem)
+      let reach = layout.hasClasses && problem.pointee.rows == 0 ? 0 : count
+      problem.pointee.given |= 1 &<< UInt32(truncatingIfNeeded: number)
+      extents[number] = Extent(start, bytes: Int(reach) &* Int(size))
+    }
     array.pointee.data = UnsafeMutableRawPointer(mutating: start)
-    array.pointee.dtype = Int32(dtype)
-    array.pointee.size = size(of: Int32(dtype))
+    array.pointee.dtype = dtype
+    array.pointee.size = size
     array.pointee.classes = classes
     array.pointee.outer_stride = layout.hasRows ? classes : 0
     array.pointee.class_stride = layout.hasClasses ? 1 : 0
   }
 
-  func isNull(_ name: StaticString) -> Failure {
+  @inline(never) func isNull(_ name: StaticString) -> Failure {
     failure(XENT_ERR_NULL) { text in
       text.add(name)
       text.add(" is NULL")
@@ -85,26 +94,30 @@ extension Call {
 
   /// No output overlaps another array, except in place: exactly the same elements, where that may be.
   @_optimize(speed) @inline(never) func checkOverlaps() throws(Failure) {
-    let inputs = xentk_inputs(problem)
-    let outputs = xentk_outputs(problem)
-    let inputExtents = xentk_extents(problem).assumingMemoryBound(to: Extent.self)
-    let extents = inputExtents + Int(XENTK_INPUTS)
-    let given = Numbers(xentk_given(inputs, Int32(XENTK_INPUTS)))
-    let wanted = Numbers(xentk_given(outputs, Int32(XENTK_OUTPUTS + XENTK_SCALARS)))
+    if !isPlain { setExtents() }
+    let arrays = xentk_arrays(problem)
+    let given = Numbers(problem.pointee.given)
+    let inputs = given.below(Int(XENTK_INPUTS))
+    for o in given.from(Int(XENTK_INPUTS)) {
+      for i in inputs where extents[o].touches(extents[i]) {
+        if mayBeInPlace(o - Int(XENTK_INPUTS), i) && Self.isSame(arrays + o, arrays + i) { continue }
+        throw overlap(outputName(o - Int(XENTK_INPUTS)), inputName(i))
+      }
+      for other in given.below(o).from(Int(XENTK_INPUTS)) where extents[o].touches(extents[other]) {
+        throw overlap(outputName(o - Int(XENTK_INPUTS)), outputName(other - Int(XENTK_INPUTS)))
+      }
+    }
+  }
+
+  /// Where each array begins and ends; of those that are given.
+  private var extents: UnsafeMutablePointer<Extent> { xentk_extents(problem).assumingMemoryBound(to: Extent.self) }
+
+  @inline(never) private func setExtents() {
+    xentk_find_given(problem)
     let outer = outer
-    let inner = problem.pointee.inner
-    for i in given { inputExtents[i] = Extent(inputs + i, outer, inner) }
-    for o in wanted {
-      let isOne = o >= Int(XENTK_OUTPUTS)
-      let output = Extent(outputs + o, isOne ? 1 : outer, isOne ? 1 : inner)
-      extents[o] = output
-      for i in given where output.touches(inputExtents[i]) {
-        if mayBeInPlace(o, i) && Self.isSame(outputs + o, inputs + i) { continue }
-        throw overlap(outputName(o), inputName(i))
-      }
-      for other in wanted.below(o) where output.touches(extents[other]) {
-        throw overlap(outputName(o), outputName(other))
-      }
+    for n in Numbers(problem.pointee.given) {
+      let isOne = n >= Int(XENTK_INPUTS + XENTK_OUTPUTS)
+      extents[n] = Extent(xentk_arrays(problem) + n, isOne ? 1 : outer, isOne ? 1 : problem.pointee.inner)
     }
   }
 
@@ -178,7 +191,8 @@ private struct Numbers: Sequence, IteratorProtocol {
 
   init(_ bits: UInt32) { self.bits = bits }
 
-  func below(_ number: Int) -> Numbers { Numbers(bits & (1 << UInt32(number) - 1)) }
+  func below(_ number: Int) -> Numbers { Numbers(bits & (1 &<< UInt32(truncatingIfNeeded: number) &- 1)) }
+  func from(_ number: Int) -> Numbers { Numbers(bits & ~(1 &<< UInt32(truncatingIfNeeded: number) &- 1)) }
 
   mutating func next() -> Int? {
     if bits == 0 { return nil }
@@ -192,6 +206,13 @@ struct Extent {
   private let low, high: UInt
   /// Bytes from one outer index to the next, and from the first to the last byte of one of them.
   private let period, width: UInt
+
+  /// Of an array without gaps, which none lies beside.
+  init(_ start: Pointer, bytes: Int) {
+    low = UInt(bitPattern: start)
+    high = low &+ UInt(bitPattern: bytes)
+    (period, width) = (0, 0)
+  }
 
   @_optimize(speed) @inline(never) init(_ array: UnsafePointer<xentk_array>, _ outer: Int64, _ inner: Int64) {
     let classes = array.pointee.classes

@@ -28,7 +28,7 @@ struct Call {
     Failure(status, in: problem.pointee.function.unsafelyUnwrapped, compose)
   }
 
-  private var isPlain: Bool { problem.pointee.is_plain != 0 }
+  var isPlain: Bool { problem.pointee.is_plain != 0 }
 
   // ---- What the function calls the arrays that have different names in different functions ----
 
@@ -58,9 +58,7 @@ struct Call {
   /// Whether there is anything to say of a row that has no classes.
   private var wantsRows: Bool {
     if problem.pointee.wants_loss != 0 || problem.pointee.wants_correct != 0 { return true }
-    let outputs = xentk_outputs(problem)
-    for o in 0..<Int(XENTK_OUTPUTS) where outputs[o].data != nil { return true }
-    return false
+    return problem.pointee.given >> UInt32(XENTK_INPUTS) & (1 << UInt32(XENTK_OUTPUTS) - 1) != 0
   }
 
   @_optimize(speed) @inline(never) func run() -> xentk_loss {

@@ -42,10 +42,12 @@ struct RowsKernel {
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
   let isInTurn, keepsTerms: Bool
 
-  @inline(__always) init(_ rows: Rows) {
-    self.rows = rows
-    problem = rows.problem
-    let p = rows.problem
+  @inline(__always) init(
+    _ problem: UnsafePointer<xentk_problem>, _ workspace: UnsafeMutablePointer<xentk_workspace>
+  ) {
+    rows = Rows(problem, workspace)
+    self.problem = problem
+    let p = problem
     let kind = Int(p.pointee.target_kind)
     let isIndex = kind == XENTK_INDEX
     let isSoft = kind == XENTK_SPARSE || kind == XENTK_PROBABILITIES
@@ -60,15 +62,8 @@ struct RowsKernel {
     isPlainLoss = isIndex && !isSmoothed && !hasZ && !isFocal
     let isShared = hasGrad && isPlainGrad && !isFocal && !p.pointee.weight.isGiven && !p.pointee.grad_loss.isGiven
     sharedFactor = isShared ? rows.coefficient(Position(outer: 0, inner: 0), (1, 0)) : nil
-    let ofAll =
-      p.pointee.lse.isGiven || p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
-      || p.pointee.log_probs.isGiven || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
-      || p.pointee.gathered.isGiven
-    let describesMore =
-      p.pointee.entropy.isGiven || p.pointee.max_logit.isGiven || p.pointee.argmax.isGiven
-      || p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven || p.pointee.gathered.isGiven
-      || p.pointee.target_log_prob.isGiven || p.pointee.target_rank.isGiven || p.pointee.row_z_loss.isGiven
-      || p.pointee.wants_correct != 0
+    let ofAll = p.pointee.gives(XENTK_OF_ALL)
+    let describesMore = p.pointee.gives(XENTK_STATISTICS) || p.pointee.wants_correct != 0
     hasDescription = describesMore || p.pointee.lse.isGiven
     isOnlyLSE = p.pointee.lse.isGiven && !describesMore
     var wanted = Wanted()
@@ -83,7 +78,7 @@ struct RowsKernel {
       || (hasGrad && kind == XENTK_NO_TARGET && !isPlainGrad)
     self.wanted = wanted
     isForAll = ofAll || p.pointee.probs.isGiven
-    let hasTop = p.pointee.top_indices.isGiven || p.pointee.top_log_probs.isGiven
+    let hasTop = p.pointee.gives(XENTK_TOP)
     isQuick = wanted.isOne && rows.classes > 0 && !hasTop
     isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
     isInTurn = isQuick && !isShort && !rows.isWide && rows.classes <= chunk
@@ -277,7 +272,7 @@ struct RowsKernel {
   }
 
   @inline(__always) var hasTop: Bool {
-    problem.pointee.top_indices.isGiven || problem.pointee.top_log_probs.isGiven
+    problem.pointee.gives(XENTK_TOP)
   }
 
   @inline(never) func conclude(_ count: Int, _ results: UnsafeMutablePointer<Results>) {
@@ -319,7 +314,7 @@ struct RowsKernel {
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  var kernel = RowsKernel(Rows(problem, workspace))
+  var kernel = RowsKernel(problem, workspace)
   switch Int(problem.pointee.phase) {
   case XENTK_WHOLE: kernel.run(Int(first), Int(last), loss)
   case XENTK_ASK: loss.pointee.correct = kernel.canBeInPieces ? 1 : 0

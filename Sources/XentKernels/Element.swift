@@ -244,13 +244,7 @@ extension Float: Element {
   @inline(__always) static func replacing(
     _ v: Floats, with value: Floats, where x: Floats, isLessThan y: Floats
   ) -> Floats { v.replacing(with: value, where: x .< y) }
-  @inline(__always) static func largestLane(_ v: Floats) -> Float {
-    let (low, high) = (xentk_low(v), xentk_high(v))
-    let eight = low.replacing(with: high, where: low .< high)
-    let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.lowHalf .< eight.highHalf)
-    let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
-    return two[0] < two[1] ? two[1] : two[0]
-  }
+  @inline(__always) static func largestLane(_ v: Floats) -> Float { xentk_largest_float(v) }
   @inline(__always) static func multiplyAdd(_ a: Floats, _ b: Floats, _ c: Floats) -> Floats { fma(a, b, c) }
   @inline(__always) static func flush(
     _ sum: Floats, _ rest: Floats, _ half: Int, to high: inout Doubles, _ low: inout Doubles

@@ -7,6 +7,48 @@ import CXentSystem
 typealias Floats = SIMD16<Float>
 typealias Doubles = SIMD8<Double>
 
+// Chosen instead of the standard library's, as they are for these types alone; those take a mask to pieces, and each lane's by
+// itself, where the compiler does not see through it.
+
+extension SIMD8 where Scalar == Double {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    xentk_select_doubles(self, other, unsafeBitCast(mask, to: SIMD8<Int64>.self))
+  }
+  @inline(__always) func replacing(with other: Double, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    replacing(with: Self(repeating: other), where: mask)
+  }
+  @inline(__always) mutating func replace(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) {
+    self = replacing(with: other, where: mask)
+  }
+  @inline(__always) mutating func replace(with other: Double, where mask: SIMDMask<SIMD8<Int64>>) {
+    self = replacing(with: other, where: mask)
+  }
+}
+
+extension SIMD8 where Scalar == Int64 {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    xentk_select_longs(self, other, unsafeBitCast(mask, to: SIMD8<Int64>.self))
+  }
+  @inline(__always) func replacing(with other: Int64, where mask: SIMDMask<SIMD8<Int64>>) -> Self {
+    replacing(with: Self(repeating: other), where: mask)
+  }
+}
+
+extension SIMD16 where Scalar == Float {
+  @inline(__always) func replacing(with other: Self, where mask: SIMDMask<SIMD16<Int32>>) -> Self {
+    xentk_select_floats(self, other, unsafeBitCast(mask, to: SIMD16<Int32>.self))
+  }
+}
+
+extension SIMD16 where Scalar == Int32 {
+  @inline(__always) mutating func replace(with other: Self, where mask: SIMDMask<SIMD16<Int32>>) {
+    self = xentk_select_ints(self, other, unsafeBitCast(mask, to: SIMD16<Int32>.self))
+  }
+  @inline(__always) mutating func replace(with other: Int32, where mask: SIMDMask<SIMD16<Int32>>) {
+    replace(with: Self(repeating: other), where: mask)
+  }
+}
+
 #if XENT_FMA
   /// a·b + c, rounded once.
   @inline(__always) func fma(_ a: Doubles, _ b: Doubles, _ c: Doubles) -> Doubles { xentk_fma_doubles(a, b, c) }
@@ -39,20 +81,11 @@ typealias Doubles = SIMD8<Double>
 #endif
 
 /// The largest lane; a NaN is passed over where there is anything else.
-@inline(__always) func largestOf(_ v: Doubles) -> Double {
-  let four = v.lowHalf.replacing(with: v.highHalf, where: v.lowHalf .< v.highHalf)
-  let two = four.lowHalf.replacing(with: four.highHalf, where: four.lowHalf .< four.highHalf)
-  return two[0] < two[1] ? two[1] : two[0]
-}
-
-// Choices by a mask. The standard library's `replacing` takes a mask of eight or sixteen to pieces and each lane's by itself where the
-// compiler does not see through it.
+@inline(__always) func largestOf(_ v: Doubles) -> Double { xentk_largest_double(v) }
 
 typealias Mask = SIMDMask<SIMD8<Int64>>
 
-@inline(__always) func chosen(_ mask: Mask, _ a: Doubles, else b: Doubles) -> Doubles {
-  xentk_chosen_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self), a, b)
-}
+@inline(__always) func chosen(_ mask: Mask, _ a: Doubles, else b: Doubles) -> Doubles { b.replacing(with: a, where: mask) }
 
 @inline(__always) func isPositive(_ v: SIMD8<Int64>) -> Mask { unsafeBitCast(xentk_positive(v), to: Mask.self) }
 

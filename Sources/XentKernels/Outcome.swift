@@ -116,8 +116,8 @@ struct Outcome {
 
 extension Batch {
   /// Of the first `count` rows; what the other lanes hold is nothing to look at. `others`: where 1 − p(kept) is wanted,
-  /// otherwise it is left as it is.
-  @inline(never) func conclude(_ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>) {
+  /// otherwise it is left as it is. Mutating for not being copied alone.
+  @inline(never) mutating func conclude(_ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>) {
     let zero = Doubles()
     let (gap, gapLow) = twoSum(anchor, -kept)
     let e = exponential(clamped(gap, -0x1p16, 0x1p16), gapLow)

@@ -80,16 +80,10 @@ extension RowsKernel {
     return weights
   }
 
-  /// The first `count` of eight, or one of them moved to another lane; the others are 0.
+  /// The first `count` of eight, or one alone moved to another lane; the others are 0.
   @inline(__always) private static func moved(_ v: Doubles, to lane: Int, _ count: Int) -> Doubles {
     if count == step { return v }
-    var result = Doubles()
-    var i = 0
-    while i < count {
-      result[lane &+ i] = v[i]
-      i &+= 1
-    }
-    return result
+    return xentk_alone(count == 1 ? Doubles(repeating: v[0]) : v, Int64(lane), Int64(count))
   }
 
   @inline(never) func recordLoss(

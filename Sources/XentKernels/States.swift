@@ -81,7 +81,7 @@ struct Reading {
   }
 
   /// The only state that is wanted: as `states`, without the room for all the others.
-  @inline(never) func onlyState() -> RowState {
+  @inline(__always) func onlyState() -> RowState {
     let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
     let workspace = source.rows.workspace
     return merged { elements, first, count in

@@ -8,6 +8,11 @@ struct Position {
   let outer, inner: Int
 }
 
+extension xentk_problem {
+  /// Whether any array of these bits is given.
+  @inline(__always) func gives(_ bits: Int) -> Bool { given & UInt32(truncatingIfNeeded: bits) != 0 }
+}
+
 extension xentk_array {
   @inline(__always) var isGiven: Bool { data != nil }
 

@@ -2,8 +2,9 @@
 """The peak of resident memory during a call, less what there was before it: what the call needs beside its arrays.
 
 The kernel keeps the peak (VmHWM) and forgets it when told to. A call has been made before, so what is counted is what
-it takes every time; malloc gives back what it keeps for later (malloc_trim). Of libraries with pools of their own
-(Peer.pools) nothing can be said in this way. Where the kernel has no such thing, None.
+it takes every time; malloc gives back what it keeps for later (malloc_trim), and so does a library that can be told to
+(Call.forget). Of those with pools of their own that cannot (Peer.pools) nothing can be said in this way. Where the
+kernel has no such thing, None.
 """
 
 import ctypes
@@ -24,6 +25,8 @@ def extra_bytes(call):
         return None
     if call.prepare:
         call.prepare()
+    if call.forget:
+        call.forget()
     trim(0)
     try:
         with open("/proc/self/clear_refs", "w") as forget:

@@ -4,7 +4,8 @@
 The words of the tables:
   in place   the result replaces the logits
   warm       the result goes into an array that was given and has been written before
-  fresh      the call makes the array of the result, page faults included
+  fresh      the call makes the array of the result: page faults included, unless the library keeps memory for that, as
+             Xent's Python package and ONNX Runtime do
   -          the result is small, and it makes no difference
 """
 

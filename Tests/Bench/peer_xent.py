@@ -76,13 +76,15 @@ def _package():
 
 
 def _python_forms(xent):
-    """operation: function of a problem that gives the results in order, in arrays that it makes. Where no array is
-    made, or one is given, Python adds some microseconds to the C call, which small.py measures."""
+    """operation: function of a problem and an array or None, that gives the results in order; None for an array that
+    it makes. Into one that is there Python adds some microseconds to the C call, which small.py measures."""
     return {
-        "gradient": lambda p: xent.cross_entropy_with_grad(p.logits, p.targets),
-        "log_softmax": lambda p: (xent.log_softmax(p.logits, axis=1),),
-        "softmax": lambda p: (xent.softmax(p.logits, axis=1),),
-        "binary gradient": lambda p: xent.binary_cross_entropy_with_logits_with_grad(p.logits, p.labels),
+        "gradient": lambda p, out: xent.cross_entropy_with_grad(p.logits, p.targets, grad_out=out),
+        "log_softmax": lambda p, out: (xent.log_softmax(p.logits, axis=1, out=out),),
+        "softmax": lambda p, out: (xent.softmax(p.logits, axis=1, out=out),),
+        "binary gradient": lambda p, out: xent.binary_cross_entropy_with_logits_with_grad(
+            p.logits, p.labels, grad_out=out
+        ),
     }
 
 
@@ -90,8 +92,21 @@ def _c_maker(operation, output):
     return lambda problem: c_call(operation, output, problem)
 
 
-def _python_maker(operation, function):
-    return lambda problem: Call(lambda: function(problem), lambda got: dict(zip(operation.outputs, got)))
+def _python_makers(operation, function, xent):
+    """(form, maker): with memory of the package's, which keeps it, and with NumPy's, which is new each time."""
+
+    def forget():
+        limit = xent.get_reuse_limit()
+        xent.set_reuse_limit(0)
+        xent.set_reuse_limit(limit)
+
+    def results(got):
+        return dict(zip(operation.outputs, got))
+
+    return (
+        ("Python", lambda problem: Call(lambda: function(problem, None), results, forget=forget)),
+        ("Python, out=np.empty", lambda problem: Call(lambda: function(problem, np.empty_like(problem.logits)), results)),
+    )
 
 
 def _missing(reason):
@@ -109,12 +124,18 @@ def peer(settings):
         package, reason = _package(), None
     except ImportError as error:
         package, reason = None, f"Python package: {error}"
-    python = _python_forms(package)
+
+    def python_forms(operation):
+        if FRESH not in operation.limits:
+            return ()
+        if reason:
+            return (("Python", _missing(reason)),)
+        return _python_makers(operation, _python_forms(package)[operation.name], package)
+
     forms = {
         name: [
             *(("C", output, _c_maker(operation, output)) for output in operation.limits if output != FRESH),
-            *(("Python", FRESH, _missing(reason) if reason else _python_maker(operation, python[name]))
-              for output in operation.limits if output == FRESH),
+            *((form, FRESH, maker) for form, maker in python_forms(operation)),
         ]
         for name, operation in OPERATIONS.items()
     }  # fmt: skip

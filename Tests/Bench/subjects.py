@@ -32,6 +32,7 @@ class Call:
     run: Callable[[], object]  # what is timed
     results: Callable[[object], dict]  # from what run gave to NumPy arrays, by the names of Operation.outputs
     prepare: Optional[Callable[[], None]] = None  # before each run, not timed
+    forget: Optional[Callable[[], None]] = None  # gives back memory that is kept for the next run
 
 
 @dataclass

@@ -60,7 +60,9 @@ SHORTER = {
     "version",
     "cpu_level",
     "get_num_threads",
+    "get_reuse_limit",
     "set_num_threads",
+    "set_reuse_limit",
     "log_softmax",
     "CrossEntropyLoss",
 }  # little to say
@@ -96,7 +98,7 @@ def test_readme():
 def test_readme_names_every_function():
     text = (Path(__file__).parents[1] / "README.md").read_text()
     quoted = set(re.findall(r"`(\w+)`", text))
-    library = {"version", "cpu_level", "get_num_threads", "set_num_threads"}
+    library = {"version", "cpu_level", "get_num_threads", "set_num_threads", "get_reuse_limit"}
     assert set(xent.__all__) - library - {"binary_cross_entropy_with_logits_with_grad"} <= quoted
 
 

@@ -13,6 +13,7 @@ from ._binary import binary_cross_entropy_with_logits, binary_cross_entropy_with
 from ._cross_entropy import cross_entropy, cross_entropy_with_grad
 from ._divergence import divergence, js_div, kl_div
 from ._library import cpu_level, get_num_threads, set_num_threads, version
+from ._memory import get_reuse_limit, set_reuse_limit
 from ._nll import nll_loss, nll_loss_grad
 from ._softmax import log_softmax, log_softmax_grad, logsumexp, logsumexp_grad, softmax, softmax_grad
 from ._statistics import selective_log_softmax, statistics, top_k_log_probs
@@ -27,6 +28,7 @@ __all__ = [
     "cross_entropy_with_grad",
     "divergence",
     "get_num_threads",
+    "get_reuse_limit",
     "js_div",
     "kl_div",
     "log_softmax",
@@ -37,6 +39,7 @@ __all__ = [
     "nll_loss_grad",
     "selective_log_softmax",
     "set_num_threads",
+    "set_reuse_limit",
     "softmax",
     "softmax_grad",
     "statistics",

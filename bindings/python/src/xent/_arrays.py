@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._dlpack import BFLOAT16_BITS, look
+from ._memory import empty
 
 Array = NDArray[Any]
 INT64 = np.dtype(np.int64)
@@ -159,7 +160,7 @@ def destination(out: Any, shape: Sequence[int], kind: Floating, function: str, n
 def result_array(array: Array, kind: Floating, out: Any, function: str, name: str = "out") -> Array:
     """The array for a result of the shape of another: that of out, or a new one laid out like the other."""
     if out is None:
-        return np.empty_like(array, dtype=result_dtype(kind, function), subok=False)
+        return empty(array.shape, result_dtype(kind, function), like=array)
     return destination(out, array.shape, kind, function, name)
 
 

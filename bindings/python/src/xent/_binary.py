@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ._arrays import Array, as_array, floats, floats_beside, is_plain, pointer, result_array
 from ._library import int32, int64, library, succeeds, typed
+from ._memory import empty
 from ._request import Request, choice, named, wanted
 
 _LOSS = typed("binary_cross_entropy")
@@ -174,7 +174,7 @@ def _plain(function: str, given: dict[str, Any], has_grad: bool) -> tuple[Any, .
     if not all(w is None or w.shape == shape[-1:] and is_plain(w, kind.real.dtype) for w in weights):
         return None
     mode = choice(function, "reduction", given["reduction"])
-    loss, grad_out = np.empty(() if mode else shape, kind.real.dtype), given["grad_out"]
+    loss, grad_out = empty(() if mode else shape, kind.real.dtype), given["grad_out"]
     results = [loss]
     if has_grad:
         results.append(result_array(logits, kind, grad_out, function, "grad_out"))

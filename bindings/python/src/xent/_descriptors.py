@@ -18,6 +18,7 @@ import numpy as np
 
 from ._arrays import Array, address
 from ._library import OVERLAP, fail
+from ._memory import empty
 
 _pointer = ctypes.c_void_p
 
@@ -107,7 +108,7 @@ class Part:
         array, axis = self.array, self.axis
         native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
         last = array if axis is None else np.moveaxis(array, axis, -1)
-        fresh = np.empty(last.shape, native) if is_output else last.astype(native, order="C")
+        fresh = empty(last.shape, native) if is_output else last.astype(native, order="C")
         self.used = fresh if axis is None else np.moveaxis(fresh, -1, axis)
         self.shape, self.strides = self.layout()
 

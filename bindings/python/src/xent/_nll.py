@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from . import _plain as plain
 from ._arrays import class_axis, destination, floating, floats, integers, is_plain, pointer, result_dtype
 from ._library import library, succeeds, typed
+from ._memory import empty
 from ._request import Request, choice, named, wanted
 
 _LOSS = plain.Loss("nll")
@@ -172,7 +173,7 @@ def nll_loss_grad(
         place = class_axis(targets[..., np.newaxis], axis, function, "the result")
     shape = (*targets.shape[:place], classes, *targets.shape[place:])
     if out is None:
-        grad = np.empty(shape, result_dtype(kind, function))
+        grad = empty(shape, result_dtype(kind, function))
     else:
         grad = destination(out, shape, kind, function)
     if row_mask is grad_loss is None and num_threads == 0 and empty_mean == "nan" and place == targets.ndim:

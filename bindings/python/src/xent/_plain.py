@@ -9,7 +9,6 @@ from __future__ import annotations
 from ctypes import byref
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
 from ._arrays import (
@@ -25,6 +24,7 @@ from ._arrays import (
     result_array,
 )
 from ._library import fail, int32, int64, succeeds, typed
+from ._memory import empty
 from ._request import choice, whole
 
 Shape = tuple[int, ...]
@@ -55,7 +55,7 @@ def arguments(
 
 def place(kind: Floating, shape: Shape) -> tuple[Array, Any]:
     """A new array for losses, and how a typed function takes it."""
-    result = np.empty(shape, kind.real.dtype)
+    result = empty(shape, kind.real.dtype)
     return result, pointer(result)
 
 

@@ -28,6 +28,7 @@ from ._arrays import (
     result_array,
 )
 from ._descriptors import Call
+from ._memory import empty
 
 _CHOICES = {
     "reduction": ("none", "mean", "sum", "mean_rows"),
@@ -273,7 +274,7 @@ class Request:
         elif out is not None:
             array = destination(out, shapes[role], kind, self.function)
         else:
-            array = np.empty(shapes[role], INT64 if dtype == "int" else kind.dtype)
+            array = empty(shapes[role], INT64 if dtype == "int" else kind.dtype)
         axis = None if role in ("one", "row") else call.axis
         call.output(_FIELDS.get(field, field), array, code, axis, has_rows=role != "one")
         return array

@@ -22,6 +22,7 @@ from ._arrays import (
 )
 from ._descriptors import Call
 from ._library import int64, library, succeeds, typed
+from ._memory import empty
 
 _SOFTMAX = typed("softmax")
 _LOG_SOFTMAX = typed("log_softmax")
@@ -182,7 +183,7 @@ def logsumexp(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     real = kind.real
     last = _last(array, axis)
     shape = last.shape[:-1]
-    result = np.empty(shape, real.dtype) if out is None else destination(out, shape, real, "logsumexp")
+    result = empty(shape, real.dtype) if out is None else destination(out, shape, real, "logsumexp")
     if is_plain(last, kind.dtype) and is_plain(result, real.dtype):
         if succeeds(_LOGSUMEXP[kind.suffix](pointer(last), *_sizes(last), pointer(result))):
             return result[()] if out is None else out
