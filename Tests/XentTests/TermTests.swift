@@ -24,7 +24,7 @@ private let isExhaustive = ProcessInfo.processInfo.environment["XENT_EXHAUSTIVE"
         for lane in 0..<16 { x[lane] = sign * Float(bitPattern: min(bits &+ UInt32(lane), last)) }
         // The window of a sum whose largest argument is x: the same for all of them, which are neighbours.
         let shift = -(Double(x[0]) * log2e).rounded()
-        let term = Float.term(x, Floats(repeating: Window<Float>(shift: shift).magic))
+        let term = Float.term(x, Floats(repeating: Window<Float>(shift: Float(shift)).magic))
         for half in 0..<2 {
           let exact = exponential(Float.widened(x, half))
           let scale =
