@@ -6,6 +6,8 @@ import CXentSystem
 
 /// Elements whose sum is formed on its own. Part of the result, like `Element.strip`.
 let chunk = 2048
+/// How many elements ahead of a sum memory is asked for: past the row, or chunk, of which the largest element comes next.
+let ahead = 2 &* chunk
 /// Classes that kernels which work in f64 throughout take at a time, and eight of them, the lanes.
 let strip = 64
 let step = 8
@@ -204,13 +206,13 @@ struct Part<E: Element> {
       #if XENT_FMA
         while i &+ 4 &* E.width <= count {
           let steps = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { (x + i) + $0 }
-          steps.forEach { xentk_prefetch($0 + chunk) }
+          steps.forEach { xentk_prefetch($0 + ahead) }
           sum.add(E.terms(steps.map { E.larger(E.load($0), lowest) }, magic))
           i &+= 4 &* E.width
         }
       #endif
       while i < count {
-        xentk_prefetch(x + (i &+ chunk))
+        xentk_prefetch(x + (i &+ ahead))
         sum.add(E.term(E.larger(E.load(x + i), lowest), magic))  // a NaN stays
         i &+= E.width
       }
