@@ -93,7 +93,7 @@ def test_blocks_of_any_size_make_the_same_score(rng, any_dtype, block):
     for name in SIZES:
         assert getattr(parts, name) == getattr(whole, name)
     for name in MEANS:
-        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-15)
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=4e-15)  # exp of a last digit
     assert parts.expected_calibration_error == pytest.approx(whole.expected_calibration_error, abs=1e-15)
     assert parts.hardest == whole.hardest
     assert (parts.histogram.rows == whole.histogram.rows).all()
