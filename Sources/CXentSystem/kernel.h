@@ -448,18 +448,23 @@ XENTK_INLINE xentk_int16lanes xentk_lookup(xentk_int16lanes table, xentk_int16la
 }
 
 /* 8 classes of 8 rows of f64, or of 16 rows of f32, to the rows' lanes: to[c·rows + r] = from[r·stride + c]. And back. */
-#define XENTK_TRANSPOSE(to_lanes, to_rows, type, load_row, store_row, network)                                       \
+#define XENTK_TRANSPOSE(to_lanes, to_rows, type, network)                                                            \
   XENTK_INLINE void to_lanes(const type *_Nonnull from, int64_t stride, type *_Nonnull to) {                         \
+    enum { ROW = 8 * sizeof(type), HALVES = sizeof(network##_vector) / ROW };                                        \
     network##_vector v[8];                                                                                           \
-    for (int r = 0; r < 8; r++) load_row(v[r], (from + r * stride), stride);                                         \
+    for (int half = 0; half < HALVES; half++)                                                                        \
+      for (int r = 0; r < 8; r++) __builtin_memcpy((char *)&v[r] + half * ROW, from + (8 * half + r) * stride, ROW); \
     network(v);                                                                                                      \
     __builtin_memcpy(to, v, sizeof v);                                                                               \
   }                                                                                                                  \
+  /* Row after row: where rows are shorter than 8 each overwrites what the one before has put behind its end. */     \
   XENTK_INLINE void to_rows(const type *_Nonnull from, type *_Nonnull to, int64_t stride) {                          \
+    enum { ROW = 8 * sizeof(type), HALVES = sizeof(network##_vector) / ROW };                                        \
     network##_vector v[8];                                                                                           \
     __builtin_memcpy(v, from, sizeof v);                                                                             \
     network(v);                                                                                                      \
-    for (int r = 0; r < 8; r++) store_row(v[r], (to + r * stride), stride);                                          \
+    for (int half = 0; half < HALVES; half++)                                                                        \
+      for (int r = 0; r < 8; r++) __builtin_memcpy(to + (8 * half + r) * stride, (char *)&v[r] + half * ROW, ROW);   \
   }
 
 /* 8 by 8: rows r and r + 4 interleaved, three times. */
@@ -495,24 +500,8 @@ XENTK_INLINE void xentk_network16(xentk_network16_vector *_Nonnull a) {
   }
   for (int r = 0; r < 8; r++) a[r] = b[r];
 }
-#define XENTK_LOAD_ONE(v, p, stride) __builtin_memcpy(&v, p, sizeof v)
-#define XENTK_STORE_ONE(v, p, stride) __builtin_memcpy(p, &v, sizeof v)
-#define XENTK_LOAD_TWO(v, p, stride)                         \
-  do {                                                       \
-    __builtin_memcpy((char *)&v, p, 32);                     \
-    __builtin_memcpy((char *)&v + 32, (p) + 8 * stride, 32); \
-  } while (0)
-#define XENTK_STORE_TWO(v, p, stride)                        \
-  do {                                                       \
-    __builtin_memcpy(p, (char *)&v, 32);                     \
-    __builtin_memcpy((p) + 8 * stride, (char *)&v + 32, 32); \
-  } while (0)
-XENTK_TRANSPOSE(xentk_floats_to_lanes, xentk_floats_to_rows, float, XENTK_LOAD_TWO, XENTK_STORE_TWO, xentk_network16)
-XENTK_TRANSPOSE(xentk_doubles_to_lanes, xentk_doubles_to_rows, double, XENTK_LOAD_ONE, XENTK_STORE_ONE, xentk_network8)
-#undef XENTK_LOAD_ONE
-#undef XENTK_STORE_ONE
-#undef XENTK_LOAD_TWO
-#undef XENTK_STORE_TWO
+XENTK_TRANSPOSE(xentk_floats_to_lanes, xentk_floats_to_rows, float, xentk_network16)
+XENTK_TRANSPOSE(xentk_doubles_to_lanes, xentk_doubles_to_rows, double, xentk_network8)
 #undef XENTK_TRANSPOSE
 
 #endif

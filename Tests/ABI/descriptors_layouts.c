@@ -12,7 +12,8 @@ static const struct {
   int64_t outer, classes, inner;
   bool is_large; /* not with every variant */
 } shapes[] = {{1, 1, 1, false},  {3, 5, 1, false},  {2, 7, 3, false},    {9, 3, 1, false},    {1, 4, 17, false},
-              {2, 7, 150, false}, {0, 3, 2, false},  {2, 0, 3, false},  {3, 4, 0, false},    {4, 65, 2, true},    {2, 33, 70, true},
+              {2, 7, 150, false}, {35, 3, 1, false}, {40, 7, 1, false},
+              {0, 3, 2, false},  {2, 0, 3, false},  {3, 4, 0, false},    {4, 65, 2, true},    {2, 33, 70, true},
               {1, 130, 64, true}, {17, 64, 1, true}, {2, 2050, 2, true}, {1, 3, 1030, true}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
