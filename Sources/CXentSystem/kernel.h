@@ -424,6 +424,24 @@ XENTK_INLINE float xentk_largest_float(xentk_float16lanes v) {
 #endif
 }
 
+/* Copies bytes past the caches, a line at a time: for memory that will not be read soon, and is not to be read in order to
+ * be written. To be followed by a fence before other threads look at it. */
+XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int64_t bytes) {
+  char *out = (char *)to;
+  const char *in = (const char *)from;
+  int64_t head = (int64_t)(-(uintptr_t)out & 63);
+  if (head > bytes) head = bytes;
+  int64_t i = 0;
+  for (; i < head; i += 4) __builtin_memcpy(out + i, in + i, 4);
+  for (; i + 64 <= bytes; i += 64) {
+    xentk_float16lanes v;
+    __builtin_memcpy(&v, in + i, sizeof v);
+    __builtin_nontemporal_store(v, (xentk_float16lanes *)(out + i));
+  }
+  for (; i < bytes; i += 4) __builtin_memcpy(out + i, in + i, 4);
+}
+XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
+
 /* A line of memory that will be read soon; any address will do, mapped or not. */
 XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
 

@@ -118,6 +118,7 @@ struct RowsKernel {
       writeEach(start, count, results)
     }
     if Self.hasTiles { writeShelf(&shelf) }
+    if hasMatrix && rows.isLarge { xentk_fence() }
     let total = losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }

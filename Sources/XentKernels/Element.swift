@@ -107,6 +107,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
   /// rounded again, to 16 bits.
   static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) -> Lanes
+  /// The same of a whole step in memory.
+  static func putDifference(
+    _ x: UnsafePointer<Self>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Self>)
 
   /// Bit k: lane k of one is that of the other.
   static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
@@ -270,6 +273,15 @@ extension Float: Element {
     let high = (widened(x, 1) - largest.high) - loss.high.hi
     return rounded(toOdd ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
   }
+  /// By halves from and to memory, which spares taking registers apart and putting them together.
+  @inline(__always) static func putDifference(
+    _ x: UnsafePointer<Float>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Float>
+  ) {
+    let low = (xentk_doubles(xentk_load_8floats(x)) - largest.low) - loss.low.hi
+    let high = (xentk_doubles(xentk_load_8floats(x + step)) - largest.high) - loss.high.hi
+    xentk_store_8floats(out, xentk_floats(toOdd ? oddFloats(low) : low))
+    xentk_store_8floats(out + step, xentk_floats(toOdd ? oddFloats(high) : high))
+  }
   @inline(__always) static func equalLanes(_ a: Floats, _ b: Floats) -> UInt32 { xentk_equal_floats(a, b) }
   @inline(__always) static var places: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Floats { xentk_load_floats(p) }
@@ -355,6 +367,9 @@ extension Double: Element {
     let rest = lost + gapLost - loss.low.lo
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
+  @inline(__always) static func putDifference(
+    _ x: UnsafePointer<Double>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Double>
+  ) { store(difference(load(x), largest, loss, toOdd: toOdd), out) }
   @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
   @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }

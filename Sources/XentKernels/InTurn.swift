@@ -81,7 +81,7 @@ extension RowsKernel {
     _ row: Position, _ lane: Int, _ state: RowState, _ results: UnsafeMutablePointer<Results>
   ) {
     let hasGrad = problem.pointee.grad.isGiven
-    let sink = rows.sink(hasGrad ? problem.pointee.grad : problem.pointee.probs, row)
+    let sink = rows.sink(hasGrad ? problem.pointee.grad : problem.pointee.probs, row, mayStream: true)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let factor = hasGrad ? sharedFactor ?? plainFactor(row, lane, results) : (1, 0)
     var batch = Batch()

@@ -11,6 +11,9 @@ struct Rows {
   /// The classes that this kernel call goes over: all of them, but in a piece.
   var range: Range
   let isWide: Bool
+  /// Whether an output of the logits' shape is to go past the caches. Measured: an output of 24 MiB is hardly found there
+  /// afterwards, and is written in up to a third less time; but not f64, and not of rows longer than a chunk.
+  let isLarge: Bool
   private let inner: Int
 
   struct Range {
@@ -28,6 +31,7 @@ struct Rows {
     range = Range(first: 0, end: classes)
     inner = Int(problem.pointee.inner)
     isWide = problem.pointee.is_wide != 0
+    isLarge = !isWide && classes <= chunk && Int(problem.pointee.rows) &* classes >= 6 &<< 20
   }
 
   @inline(__always) func position(_ row: Int) -> Position {
@@ -47,12 +51,17 @@ struct Rows {
       isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged)
   }
 
-  @inline(__always) func sink(_ array: xentk_array, _ row: Position) -> Sink {
+  /// `mayStream`: past the caches, where the output is too large for them. To be followed by a fence.
+  @inline(__always) func sink(_ array: xentk_array, _ row: Position, mayStream: Bool = false) -> Sink {
     let own = isWide ? XENT_F64 : XENT_F32
+    let start = array.address(row)
+    let isDirect = Int(array.dtype) == own && array.class_stride == 1
     return Sink(
-      start: array.address(row), dtype: array.dtype, size: Int(array.size), stride: Int(array.class_stride),
-      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range,
-      isDirect: Int(array.dtype) == own && array.class_stride == 1, isWide: isWide)
+      start: start, dtype: array.dtype, size: Int(array.size), stride: Int(array.class_stride),
+      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range, isDirect: isDirect,
+      isStreamed: isDirect && mayStream && isLarge && array.data != problem.pointee.input.data
+        && UInt(bitPattern: start) & 3 == 0,
+      isWide: isWide)
   }
 
   @inline(__always) func isMasked(_ c: Int) -> Bool {
@@ -272,15 +281,22 @@ struct Sink {
   let buffer: UnsafeMutableRawPointer
   let range: Rows.Range
   let isDirect: Bool
+  /// Whether what could be put there directly goes past the caches instead.
+  let isStreamed: Bool
   let isWide: Bool
 
   /// Where a chunk's results are to be put, to go to the tensor by `put`.
   @inline(__always) func room(_ first: Int) -> UnsafeMutableRawPointer {
-    isDirect ? start + first &* size : buffer
+    isDirect && !isStreamed ? start + first &* size : buffer
   }
 
   @inline(__always) func put(_ first: Int, _ count: Int) {
+    if isStreamed { return stream(first, count) }
     if !isDirect { scatter(buffer, first, count) }
+  }
+
+  @inline(never) private func stream(_ first: Int, _ count: Int) {
+    xentk_stream(start + first &* size, buffer, Int64(count &* size))
   }
 
   @inline(never) private func scatter(_ source: UnsafeMutableRawPointer, _ first: Int, _ count: Int) {

@@ -170,7 +170,7 @@ extension RowsKernel {
   }
 
   @inline(never) func writeProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
-    let sink = rows.sink(problem.pointee.probs, row)
+    let sink = rows.sink(problem.pointee.probs, row, mayStream: true)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let total = results.pointee.probTotals.wide(lane) ?? results.pointee.total.state(lane).rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
@@ -184,11 +184,11 @@ extension RowsKernel {
     let common = (loss.hi[lane], loss.lo[lane])
     rows.source(problem.pointee.input, row).writeLogSoftmax(
       largest: state.kept, common, first: state.index, outcome.logProb(lane),
-      to: rows.sink(problem.pointee.log_probs, row))
+      to: rows.sink(problem.pointee.log_probs, row, mayStream: true))
   }
 
   @inline(never) func writeGrad(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
-    let sink = rows.sink(problem.pointee.grad, row)
+    let sink = rows.sink(problem.pointee.grad, row, mayStream: true)
     guard results.pointee.counts[lane] > 0 else { return sink.fill(with: 0) }
     let target = Int(results.pointee.targets[lane])
     let source = rows.source(problem.pointee.input, row)

@@ -237,7 +237,13 @@ extension Source {
 ) {
   let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
-  forEachStep(count, E.width) { i, n in
-    E.store(E.difference(E.load(x + i, n), largest, Both(loss, loss), toOdd: toOdd), out + i, n)
+  var i = 0
+  while i &+ E.width <= count {
+    E.putDifference(x + i, largest, Both(loss, loss), toOdd: toOdd, to: out + i)
+    i &+= E.width
+  }
+  if i < count {
+    let few = E.loadFew(x + i, count &- i, else: 0)
+    E.storeFew(E.difference(few, largest, Both(loss, loss), toOdd: toOdd), out + i, count &- i)
   }
 }
