@@ -14,8 +14,10 @@ struct Plan {
     // An nll touches one element a row.
     let isShort = Int(problem.pointee.operation) == XENTK_NLL && problem.pointee.grad.data == nil
     let touched = isShort ? 8 : max(problem.pointee.classes, 1)
-    // Eight rows fill the lanes of a kernel's last step; a row of 16384 elements is work enough on its own.
-    let batch: Int64 = 8
+    // Eight rows fill the lanes of a kernel's last step, and sixteen a tile of f32 rows of few classes (XentKernels'
+    // CrossEntropy.swift); a row of 16384 elements is work enough on its own.
+    let isTiled = Int(problem.pointee.operation) == XENTK_ROWS && problem.pointee.is_wide == 0 && touched <= 256
+    let batch: Int64 = isTiled ? 16 : 8
     let worth: Int64 = 16384
     let enough = touched <= worth / batch ? batch : (worth + touched - 1) / touched
     let share = rows / Int64(XENTK_SEGMENTS) + (rows % Int64(XENTK_SEGMENTS) == 0 ? 0 : 1)
