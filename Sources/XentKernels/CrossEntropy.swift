@@ -136,8 +136,8 @@ struct RowsKernel {
     #endif
   }
 
-  /// The states of the rows, eight to a group of results; whether they are in a tile. What is in
-  /// rows that nobody asks for does not matter.
+  /// The states of the rows, eight to a group of results; whether they are in a tile. What is in rows that nobody asks for
+  /// does not matter.
   @inline(never) func read(
     _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) -> Bool {
@@ -146,11 +146,10 @@ struct RowsKernel {
     if count > step {
       needed.high = readTargets(start &+ step, count &- step, results + 1)
     } else if Self.hasTiles {
-      // A tile looks at them too.
+      // A tile has lanes for them.
       (results + 1).pointee.targets = SIMD8(repeating: -1)
     }
     if Self.hasTiles && isShort && count >= Self.fewest {
-      if count <= step { (results + 1).pointee.targets = SIMD8(repeating: -1) }  // a tile has lanes for them
       let isDone =
         rows.isWide
         ? readTile(Double.self, start, count, last: last, needed, results, &shelf)
