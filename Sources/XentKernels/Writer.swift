@@ -26,7 +26,16 @@ extension Element {
 
 @inline(__always) func spread<E: Element>(_ value: E, over out: UnsafeMutablePointer<E>, _ count: Int) {
   let lanes = E.Lanes(repeating: value)
-  forEachStep(count, E.width) { i, n in E.store(lanes, out + i, n) }
+  var i = 0
+  while i &+ 4 &* E.width <= count {
+    Four(0, E.width, 2 &* E.width, 3 &* E.width).forEach { E.store(lanes, out + (i &+ $0)) }
+    i &+= 4 &* E.width
+  }
+  while i &+ E.width <= count {
+    E.store(lanes, out + i)
+    i &+= E.width
+  }
+  if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
 /// Writes factor·exp(x) / total.

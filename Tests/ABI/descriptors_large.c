@@ -5,6 +5,7 @@
 #include "check.h"
 #include "descriptors.h"
 
+#include <math.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -103,8 +104,59 @@ static void check_far_apart(form form, dtype type, int axis, int64_t sign) {
   free_call(&expected);
 }
 
+/* Outputs so large that they go past the caches, wherever they begin in a line of memory: bit by bit what calls make that
+ * have a few of the rows each, and nothing around them. */
+static void check_streamed(int64_t classes, int64_t offset) {
+  enum { AROUND = 64 };
+  const int64_t rows = (INT64_C(7) << 20) / classes + 1, few = rows / 5;
+  const size_t count = (size_t)(rows * classes);
+  static const char *const names[] = {"softmax", "log-softmax", "gradient"};
+  float *logits = malloc(count * sizeof *logits), *wanted = malloc(count * sizeof *wanted), loss;
+  char *memory = malloc(count * sizeof *wanted + 3 * AROUND), *aligned = memory;
+  int64_t *targets = malloc((size_t)rows * sizeof *targets);
+  REQUIRE(logits && wanted && memory && targets);
+  while ((uintptr_t)aligned % AROUND) aligned++;
+  float *out = (float *)(aligned + offset);
+  uint64_t state = (uint64_t)classes;
+  for (size_t i = 0; i < count; i++) logits[i] = (float)(8 * random_unit(&state));
+  logits[3 * classes + 5] = NAN;
+  for (int64_t n = 0; n < rows; n++)
+    targets[n] = n % 7 ? (int64_t)(random_bits(&state) % (uint64_t)classes) : XENT_IGNORE_INDEX;
+  for (int k = 0; k < 3; k++) {
+    for (int64_t first = 0; first <= rows; first += few) {
+      bool is_whole = first + few > rows; /* what is left over, and then all of them */
+      for (int whole = 0; whole <= is_whole; whole++) {
+        int64_t from = whole ? 0 : first, n = whole ? rows : first + few > rows ? rows - first : few;
+        float *to = whole ? out : wanted + from * classes;
+        const float *x = logits + from * classes;
+        if (whole) memset(aligned + offset - (offset ? 4 : 0), 77, count * sizeof *out + AROUND);
+        if (k == 0) REQUIRE(xent_softmax_f32(x, n, classes, to) == XENT_OK);
+        if (k == 1) REQUIRE(xent_log_softmax_f32(x, n, classes, to) == XENT_OK);
+        if (k == 2)
+          REQUIRE(xent_cross_entropy_grad_f32(x, targets + from, n, classes, NULL, XENT_IGNORE_INDEX,
+                                              XENT_REDUCTION_SUM, &loss, to) == XENT_OK);
+      }
+    }
+    CHECK(!memcmp(out, wanted, count * sizeof *out), "%s of %lld classes, streamed from byte %lld of a line on", names[k],
+          (long long)classes, (long long)offset);
+    bool is_left = true;
+    for (int i = 0; i < 32; i++) is_left &= ((char *)(out + count))[i] == 77;
+    if (offset) is_left &= ((char *)out)[-1] == 77;
+    CHECK(is_left, "%s of %lld classes, streamed: nothing around it", names[k], (long long)classes);
+  }
+  free(logits);
+  free(wanted);
+  free(memory);
+  free(targets);
+}
+
 int main(void) {
   alarm(600);
+  for (int64_t offset = 0; offset < 64; offset += 20) {
+    check_streamed(300, offset);
+    check_streamed(1000, offset);
+    check_streamed(2048, offset);
+  }
   for (int64_t inner = 1; inner <= 20; inner += 19) {
     check_many(CE_INDEX, F32, inner);
     check_many(CE_INDEX, BF16, inner);
