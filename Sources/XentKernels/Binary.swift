@@ -469,7 +469,7 @@ private struct BinaryKernel {
       let down = 1 - y
       let sides = Narrow(x)
       let isFar = sides.magnitude .> Double(Ordinary.farthest)
-      if !(largestOf(sides.magnitude) <= Double(Ordinary.farthest)) {  // a NaN may hide others
+      if isAny(isFar) {
         let l = times(w, sides.loss(up, down))
         Double.store(Double.load(losses + i).replacing(with: l, where: isFar), losses + i)
       }
