@@ -25,7 +25,7 @@ static struct {
 } counts;
 static double seconds = 1;
 static uint64_t first_seed = 1;
-static time_t began;
+static double began;
 static char what_was_wrong[256];
 
 static void wrong(const char *what) {
@@ -120,12 +120,14 @@ static const char *ask(int n, uint64_t *seed) {
 
 /* ---- Everything at random --------------------------------------------------------------------------------------- */
 
-static bool is_over(int round) {
-  struct timespec now;
-  if (seconds == 0) return round >= 12;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)(now.tv_sec - began) >= seconds;
+/* In seconds, and parts of one: whole ones may be over at once. */
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
+
+static bool is_over(int round) { return seconds == 0 ? round >= 12 : now() - began >= seconds; }
 
 static void ask_and_compare(uint64_t *seed) {
   const char *different = ask((int)(random_bits(seed) % POOL), seed);
@@ -202,7 +204,6 @@ static long resident_pages(void) {
 
 int main(int count, char **arguments) {
   pthread_t threads[CALLERS];
-  struct timespec now;
   struct itimerval timer = {{0, 2000}, {0, 2000}}, none = {{0, 0}, {0, 0}};
   struct sigaction action = {.sa_handler = on_signal};
   if (count > 1) seconds = atof(arguments[1]);
@@ -210,15 +211,13 @@ int main(int count, char **arguments) {
   uint64_t seed = first_seed;
   REQUIRE(xent_set_num_threads(1) == XENT_OK);
   prepare(&seed);
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  began = now.tv_sec;
+  began = now();
   for (intptr_t k = 0; k < CALLERS; k++) REQUIRE(!pthread_create(&threads[k], NULL, caller, (void *)k));
   if (seconds > 0) REQUIRE(!sigaction(SIGALRM, &action, NULL) && !setitimer(ITIMER_REAL, &timer, NULL));
   long early = 0;
   for (int round = 0; seconds > 0 && !is_over(round); round++) {
     fork_once(&seed);
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!early && (double)(now.tv_sec - began) > seconds / 4) early = resident_pages();
+    if (!early && now() - began > seconds / 4) early = resident_pages();
   }
   for (int k = 0; k < CALLERS; k++) pthread_join(threads[k], NULL);
   setitimer(ITIMER_REAL, &none, NULL);
