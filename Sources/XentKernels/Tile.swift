@@ -232,21 +232,11 @@ struct Tile<E: Element> {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
     let window = LaneWindow<E>(shift: E.rounded(share.shift))
-    let kh = E.rounded(share.mantissa)
-    let kl = E.rounded(
-      Halves(
-        (share.mantissa.low - E.widened(kh, 0)) + share.rest.low,
-        (share.mantissa.high - E.widened(kh, 1)) + share.rest.high))
-    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened)))
+    let multiplier = Multiplier<E>(
+      share.head, share.tail, down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
     var c = 0
     while c < classes {
-      let term = E.term(E.larger(self[c], window.lowest), window.magic)
-      let major = term.scale * term.major
-      let product = major * kh
-      let lost = E.multiplyAdd(major, kh, -product)
-      let rest = E.multiplyAdd(kh, term.minor, term.major * kl)
-      let value = (product + E.multiplyAdd(term.scale, rest, lost)) * down
-      E.store(value, x + c &* E.width)
+      E.store(multiplier.output(E.term(E.larger(self[c], window.lowest), window.magic)), x + c &* E.width)
       c &+= 1
     }
     return true
@@ -276,20 +266,12 @@ struct Tile<E: Element> {
     if isAny(.!((before.low .>= -60) .& (before.low .<= 0))) || isAny(.!((before.high .>= -60) .& (before.high .<= 0))) {
       return false
     }
-    let unit = powerOfTwo(before)
-    let head = E.rounded(share.mantissa)
-    let kh = head * E.rounded(unit)
-    let minusKh = E.Lanes(repeating: 0) - kh
-    let tail = share.mantissa - Halves(E.widened(head, 0), E.widened(head, 1)) + share.rest
-    let minusKl = E.Lanes(repeating: 0) - E.rounded(tail) * E.rounded(unit)
-    let down = E.rounded(powerOfTwo(last))
+    let unit = E.rounded(powerOfTwo(before))
+    let multiplier = Multiplier<E>(share.head * unit, share.tail * unit, down: E.rounded(powerOfTwo(last)))
     var c = 0
     while c < classes {
-      let scale = E.load(scales + c &* E.width)
-      let product = scale * kh
-      let lost = E.multiplyAdd(scale, minusKh, product)
-      let rest = E.multiplyAdd(minusKh, E.load(minors + c &* E.width), minusKl)
-      E.store((product - E.multiplyAdd(scale, rest, lost)) * down, x + c &* E.width)
+      let value = multiplier.output(scale: E.load(scales + c &* E.width), minor: E.load(minors + c &* E.width))
+      E.store(value, x + c &* E.width)
       c &+= 1
     }
     return true
@@ -402,8 +384,15 @@ struct Slots<E: Element> {
 
 /// factor / total of each row as a mantissa and the window's shift; of no use unless all of them are ordinary.
 private struct Shares<E: Element> {
-  let mantissa, rest, shift: Halves
+  private let mantissa, rest: Halves
+  let shift: Halves
   let isOrdinary: Bool
+
+  /// The mantissa in two parts.
+  @inline(__always) var head: E.Lanes { E.rounded(mantissa) }
+  @inline(__always) var tail: E.Lanes {
+    E.rounded(mantissa - Halves(E.widened(head, 0), E.widened(head, 1)) + rest)
+  }
 
   @inline(__always) init(_ total: Both<Totals>, _ factor: Both<Pair>) {
     if E.halves == 2 {

@@ -38,6 +38,33 @@ extension Element {
   if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
+/// factor / total as kh + kl, and the power of two that outputs are brought down by.
+struct Multiplier<E: Element> {
+  // Of everything but the product the negative, which spares turning the sign of the product.
+  private let kh, minusKh, minusKl, down: E.Lanes
+
+  @inline(__always) init(_ kh: E.Lanes, _ kl: E.Lanes, down: E.Lanes) {
+    self.kh = kh
+    minusKh = kh * -1
+    minusKl = kl * -1
+    self.down = down
+  }
+
+  /// As `Writer` says.
+  @inline(__always) func output(_ term: Term<E>) -> E.Lanes {
+    let major = term.scale * term.major
+    let product = major * kh
+    let lost = E.multiplyAdd(major, minusKh, product)
+    let rest = E.multiplyAdd(minusKh, term.minor, term.major * minusKl)
+    return (product - E.multiplyAdd(term.scale, rest, lost)) * down
+  }
+
+  /// The same of a term of f32, which has no major part.
+  @inline(__always) func output(scale: E.Lanes, minor: E.Lanes) -> E.Lanes {
+    output(Term(scale: scale, major: E.Lanes(repeating: 1), minor: minor))
+  }
+}
+
 /// Writes factor·exp(x) / total.
 ///
 /// In range: with K = factor / total as Kh + Kl, and exp(x) = scale·(major + minor) recomputed, the product is a +
@@ -99,18 +126,10 @@ struct Writer<E: Element> {
   ) {
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
-    let kh = E.Lanes(repeating: hi)
-    // Of everything but the product the negative, which spares turning the sign of the product.
-    let minusKh = E.Lanes(repeating: -hi)
-    let minusKl = E.Lanes(repeating: -lo)
-    let down = E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened)))
-    @inline(__always) func value(_ term: Term<E>) -> E.Lanes {
-      let major = term.scale * term.major
-      let product = major * kh
-      let lost = E.multiplyAdd(major, minusKh, product)
-      let rest = E.multiplyAdd(minusKh, term.minor, term.major * minusKl)
-      return (product - E.multiplyAdd(term.scale, rest, lost)) * down
-    }
+    let multiplier = Multiplier<E>(
+      E.Lanes(repeating: hi), E.Lanes(repeating: lo),
+      down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
+    @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
     var i = 0
     #if XENT_FMA
       while i &+ 4 &* E.width <= count {
@@ -130,7 +149,8 @@ struct Writer<E: Element> {
     }
     if i < count {
       let few = count &- i
-      E.storeFew(value(E.term(E.larger(E.loadFew(x + i, few, else: 0), lowest), magic)), out + i, few)
+      let term = E.term(E.larger(E.loadFew(x + i, few, else: 0), lowest), magic)
+      E.storeFew(value(term), out + i, few)
     }
   }
 
@@ -154,17 +174,10 @@ struct Writer<E: Element> {
   @inline(never) private static func write(
     terms: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ hi: E, _ lo: E, _ down: E
   ) {
-    // Of everything but the product the negative, which spares turning the sign of the product.
-    let kh = E.Lanes(repeating: hi)
-    let minusKh = E.Lanes(repeating: -hi)
-    let minusKl = E.Lanes(repeating: -lo)
-    let down = E.Lanes(repeating: down)
+    let multiplier = Multiplier<E>(
+      E.Lanes(repeating: hi), E.Lanes(repeating: lo), down: E.Lanes(repeating: down))
     @inline(__always) func value(_ i: Int) -> E.Lanes {
-      let scale = E.load(terms + 2 &* i)
-      let product = scale * kh
-      let lost = E.multiplyAdd(scale, minusKh, product)
-      let rest = E.multiplyAdd(minusKh, E.load(terms + (2 &* i &+ E.width)), minusKl)
-      return (product - E.multiplyAdd(scale, rest, lost)) * down
+      multiplier.output(scale: E.load(terms + 2 &* i), minor: E.load(terms + (2 &* i &+ E.width)))
     }
     var i = 0
     while i &+ E.width <= count {
