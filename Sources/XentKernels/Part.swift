@@ -134,42 +134,44 @@ struct Part<E: Element> {
     let none = E.Lanes(repeating: -.infinity)
     var all = none
     var first = 0
-    var maxima = stage.maxima
     while first < count {
       let largest = largest(strip(first), E.wholeSteps(length(first)))
-      E.store(largest, maxima)
+      E.store(largest, stage.maxima + first / 8)
       all = E.larger(all, largest)
-      maxima += E.width
       first &+= E.strip
     }
     let value = E.largestLane(all)
     if !(value > -.infinity) { return (value, -1, value) }
-    // The first strip that has it, the largest of the others beside it, and its first place there.
+    // The first strip that has it and the place there, from bits and not by going on until it is found: no processor could
+    // foresee where that ends. On the way, the largest of what is not equal to it.
     let lanes = E.Lanes(repeating: value)
-    var home = 0
-    maxima = stage.maxima
-    while E.equalLanes(E.load(maxima), lanes) == 0 {
-      maxima += E.width
-      home &+= E.strip
+    var others = none
+    @inline(__always) func equal(_ x: E.Lanes) -> UInt64 {
+      others = E.larger(others, E.replacing(x, with: none, where: x, is: lanes))
+      return UInt64(E.equalLanes(x, lanes))
     }
-    E.store(none, maxima)
-    var i = home
-    var equal = E.equalLanes(E.load(strip(home)), lanes)
-    while equal == 0 {
-      i &+= E.width
-      equal = E.equalLanes(E.load(strip(home) + (i &- home)), lanes)
-    }
-    i &+= equal.trailingZeroBitCount
-    leaveOut(i)
-    var others = largest(stage.holed, E.wholeSteps(length(home)))
+    var strips: UInt32 = 0
     first = 0
-    maxima = stage.maxima
     while first < count {
-      others = E.larger(others, E.load(maxima))
-      maxima += E.width
+      strips |= (equal(E.load(stage.maxima + first / 8)) == 0 ? 0 : 1) &<< UInt32(truncatingIfNeeded: first / E.strip)
       first &+= E.strip
     }
-    return (x[i], i, E.largestLane(others))
+    let home = strips.trailingZeroBitCount &* E.strip
+    let x = strip(home)
+    var (low, high): (UInt64, UInt64) = (0, 0)
+    var i = 0
+    while i < min(E.wholeSteps(length(home)), 64) {
+      low |= equal(E.load(x + i)) &<< UInt64(i)
+      i &+= E.width
+    }
+    while i < E.wholeSteps(length(home)) {
+      high |= equal(E.load(x + i)) &<< UInt64(i &- 64)
+      i &+= E.width
+    }
+    let isOnlyOne = strips & (strips &- 1) == 0 && low.nonzeroBitCount &+ high.nonzeroBitCount == 1
+    let index = home &+ (low != 0 ? low.trailingZeroBitCount : 64 &+ high.trailingZeroBitCount)
+    leaveOut(index)
+    return (self.x[index], index, isOnlyOne ? E.largestLane(others) : value)
   }
 
   /// Σ exp(x) over the part, whose largest element is known.
