@@ -59,6 +59,9 @@ struct Outcome {
     return exponent == 0 ? (loss.hi[lane], loss.lo[lane]) : (scaled(loss.hi[lane], exponent), 0)
   }
 
+  /// Whether any loss has an exponent of its own.
+  @inline(__always) var isAnyApart: Bool { isAny(exponent .!= 0) }
+
   /// −log p(kept) as the others' distance from it has to be added to: one with an exponent of its own is nothing then.
   @inline(__always) var ordinaryLoss: Pair {
     let isTiny = exponent .!= 0
@@ -68,7 +71,7 @@ struct Outcome {
   /// log p(kept) of all eight, as `logProb`.
   @inline(__always) var logProbs: Doubles {
     var value = 0 - (loss.hi + loss.lo)
-    if isAny(exponent .!= 0) {
+    if isAnyApart {
       var lane = 0
       while lane < step {
         value[lane] = logProb(lane)

@@ -58,12 +58,12 @@ extension RowsKernel {
     _ shelf: inout Shelf
   ) -> Bool {
     let tile = Tile<E>(rows, shelf, start)
-    guard make(tile, start, count, results) else { return false }
+    guard let hasOwn = make(tile, start, count, results) else { return false }
     guard count == E.width && rows.isAcross(array, start, E.width) else {
-      tile.write(rows, array, start, count)
+      tile.write(rows, array, start, count, hasOwn: hasOwn)
       return true
     }
-    tile.put()
+    if hasOwn { tile.put() }
     if shelf.unwritten.end != start {
       writeShelf(&shelf)
       shelf.unwritten.first = start
@@ -72,41 +72,37 @@ extension RowsKernel {
     return true
   }
 
-  /// Makes a tile the output that is wanted of it, but for the elements that `put` puts in.
+  /// Makes a tile the output that is wanted of it; gives whether there are elements that `put` is still to put in, nil where
+  /// rows have to be looked at one by one.
   @inline(__always) private func make<E: Element>(
     _ tile: Tile<E>, _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
-  ) -> Bool {
+  ) -> Bool? {
     let low = results
     let high = E.halves == 2 && count > step ? results + 1 : results
     if problem.pointee.log_probs.isGiven {
+      let outcomes = Both(low.pointee.largestOutcome, high.pointee.largestOutcome)
+      let hasOwn = outcomes.low.isAnyApart || outcomes.high.isAnyApart
+      let largest = Halves(low.pointee.largest.kept, high.pointee.largest.kept)
+      let places = hasOwn ? tile.firstPlaces(of: E.rounded(largest)) : Tile<E>.nowhere
       tile.makeLogSoftmax(
-        Halves(low.pointee.largest.kept, high.pointee.largest.kept),
-        Both(low.pointee.largestOutcome.ordinaryLoss, high.pointee.largestOutcome.ordinaryLoss),
-        toOdd: problem.pointee.log_probs.size == 2)
-      tile.setOwn(
-        Halves(low.pointee.largestOutcome.logProbs, high.pointee.largestOutcome.logProbs),
-        at: Both(low.pointee.largest.index, high.pointee.largest.index))
-      return true
+        largest, Both(outcomes.low.ordinaryLoss, outcomes.high.ordinaryLoss), toOdd: problem.pointee.log_probs.size == 2)
+      if hasOwn { tile.setOwn(Halves(outcomes.low.logProbs, outcomes.high.logProbs), at: places) }
+      return hasOwn
     }
     if problem.pointee.probs.isGiven {
       let one = Pair(Doubles(repeating: 1), Doubles())
       let totals = Both(low.pointee.probTotals, high.pointee.probTotals)
-      guard makeSoftmax(tile, low, high, totals, Both(one, one)) else { return false }
-      let none = SIMD8<Int64>(repeating: -1)
-      tile.setOwn(Halves(repeating: 0), at: Both(none, none))
-      return true
+      return makeSoftmax(tile, low, high, totals, Both(one, one)) ? false : nil
     }
-    guard isPlainGrad else { return false }
+    guard isPlainGrad else { return nil }
     let factor = plainFactors(start, min(count, step), low)
     let factors = Both(factor, count > step ? plainFactors(start &+ step, count &- step, high) : factor)
     let totals = Both(low.pointee.gradTotals, high.pointee.gradTotals)
-    guard makeSoftmax(tile, low, high, totals, factors) else { return false }
-    var own = Halves(repeating: 0)
-    if wanted.target {
-      // Not by a minus, which Swift's lanes take from 0: of 0 it has to be −0, as row by row.
-      own.low = low.pointee.targetOutcome.others(times: factors.low) * -1
-      own.high = high.pointee.targetOutcome.others(times: factors.high) * -1
-    }
+    guard makeSoftmax(tile, low, high, totals, factors) else { return nil }
+    guard wanted.target else { return false }
+    // Not by a minus, which Swift's lanes take from 0: of 0 it has to be −0, as row by row.
+    var own = Halves(
+      low.pointee.targetOutcome.others(times: factors.low) * -1, high.pointee.targetOutcome.others(times: factors.high) * -1)
     if problem.pointee.grad.size == 2 { own = Halves(oddFloats(own.low), oddFloats(own.high)) }
     tile.setOwn(own, at: Both(low.pointee.targets, count > step ? high.pointee.targets : SIMD8(repeating: -1)))
     return true
@@ -182,8 +178,10 @@ extension RowsKernel {
     let outcome = results.pointee.largestOutcome
     let loss = outcome.ordinaryLoss
     let common = (loss.hi[lane], loss.lo[lane])
+    // Elsewhere its value is what the common formula gives.
+    let isApart = outcome.exponent[lane] != 0
     rows.source(problem.pointee.input, row).writeLogSoftmax(
-      largest: state.kept, common, first: state.index, outcome.logProb(lane),
+      largest: state.kept, common, first: isApart ? state.index : -1, outcome.logProb(lane),
       to: rows.sink(problem.pointee.log_probs, row, mayStream: true))
   }
 

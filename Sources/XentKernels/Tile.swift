@@ -55,25 +55,38 @@ struct Tile<E: Element> {
   @inline(never) func wholeStates(
     _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
-    let none = SIMD8<Int64>(repeating: -1)
     let kept = E.Lanes(repeating: -.infinity)
-    return sums(kept, Both(none, none), largest: extremes.largest, keepsTerms: keepsTerms, in: out)
+    return sums(kept, Self.nowhere, largest: extremes.largest, keepsTerms: keepsTerms, in: out)
   }
 
-  /// The same with the first of the largest elements kept out.
+  /// The same with the first of the largest elements kept out; its index is left −1 where it need not be known and no other is
+  /// as large.
   @inline(never) func statesOfLargest(
-    _ extremes: (largest: E.Lanes, second: E.Lanes), in out: Both<UnsafeMutablePointer<Batch>>
+    _ extremes: (largest: E.Lanes, second: E.Lanes), findingIt: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
+    if findingIt || E.areAnyEqual(extremes.largest, extremes.second) {
+      return states(keeping: firstPlaces(of: extremes.largest), extremes, in: out)
+    }
+    return sums(
+      extremes.largest, Self.nowhere, largest: extremes.second, keepsTerms: false, without: extremes.largest, in: out)
+  }
+
+  /// Where each row has this value first.
+  @inline(never) func firstPlaces(of value: E.Lanes) -> Both<SIMD8<Int64>> {
     var place = E.Lanes(repeating: -1)
     var number = E.Lanes(repeating: E(rounding: Double(classes)))
     var c = classes
     while c > 0 {
       c &-= 1
       number -= E.Lanes(repeating: 1)
-      place = E.replacing(place, with: number, where: self[c], is: extremes.largest)
+      place = E.replacing(place, with: number, where: self[c], is: value)
     }
-    let index = Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1)))
-    return states(keeping: index, extremes, in: out)
+    return Both(wholeNumbers(E.widened(place, 0)), wholeNumbers(E.widened(place, 1)))
+  }
+
+  @inline(__always) static var nowhere: Both<SIMD8<Int64>> {
+    let none = SIMD8<Int64>(repeating: -1)
+    return Both(none, none)
   }
 
   /// The largest element of each row, and the largest without one such; NaNs are passed over.
@@ -134,8 +147,9 @@ struct Tile<E: Element> {
 
   @inline(__always) var slots: Slots<E> { Slots<E>(xentk_states(workspace)) }
 
+  /// `without`: elements of this value are taken for −inf.
   @inline(__always) private func sums(
-    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool,
+    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool, without: E.Lanes? = nil,
     in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     if E.isFar(largest) { return false }
@@ -143,7 +157,8 @@ struct Tile<E: Element> {
     let rounded = (largest * E.log2e + whole) - whole
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
-    let total = classes <= E.folded ? folded(window, keepsTerms: keepsTerms) : summed(window, slots)
+    let total =
+      classes <= E.folded ? folded(window, without, keepsTerms: keepsTerms) : summed(window, without, slots)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -156,9 +171,18 @@ struct Tile<E: Element> {
     return true
   }
 
+  /// The terms of class c.
+  @inline(__always) private func term(_ c: Int, _ window: LaneWindow<E>, _ without: E.Lanes?) -> Term<E> {
+    var x = self[c]
+    if let without { x = E.replacing(x, with: window.lowest, where: x, is: without) }
+    return E.term(E.larger(x, window.lowest), window.magic)
+  }
+
   /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order; the rests' tree is that of
   /// `E.folded`. Lanes without a class would add nothing.
-  @inline(__always) private func folded(_ window: LaneWindow<E>, keepsTerms: Bool) -> (hi: Halves, lo: Halves) {
+  @inline(__always) private func folded(
+    _ window: LaneWindow<E>, _ without: E.Lanes?, keepsTerms: Bool
+  ) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
     var majors = nothing
     @inline(__always) func rest(_ slot: Int) -> E.Lanes {
@@ -166,7 +190,7 @@ struct Tile<E: Element> {
       var rest = nothing
       var c = slot
       while c < classes {
-        let term = E.term(E.larger(self[c], window.lowest), window.magic)
+        let term = term(c, window, without)
         if keepsTerms {
           E.store(term.scale, scales + c &* E.width)
           E.store(term.minor, minors + c &* E.width)
@@ -200,10 +224,12 @@ struct Tile<E: Element> {
     return (hi, Halves(repeating: 0))
   }
 
-  @inline(__always) private func summed(_ window: LaneWindow<E>, _ slots: Slots<E>) -> (hi: Halves, lo: Halves) {
+  @inline(__always) private func summed(
+    _ window: LaneWindow<E>, _ without: E.Lanes?, _ slots: Slots<E>
+  ) -> (hi: Halves, lo: Halves) {
     var c = 0
     while c < classes {
-      slots.add(E.term(E.larger(self[c], window.lowest), window.magic), c)
+      slots.add(term(c, window, without), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
     }

@@ -125,8 +125,8 @@ extension Tile {
     rows.isAlong(array) && Int(array.outer_stride) == classes && classes <= block
   }
 
-  /// Writes the first `count` lanes to the rows from `start` on, and puts in what `put` puts in.
-  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
+  /// Writes the first `count` lanes to the rows from `start` on, `hasOwn`: and puts in what `put` puts in.
+  @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, hasOwn: Bool) {
     if count == E.width && Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       var c = 0
@@ -135,12 +135,13 @@ extension Tile {
         E.toRows(UnsafePointer(x) + first &* E.width, p + first, Int(array.outer_stride))
         c &+= step
       }
+      guard hasOwn else { return }
       // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
       forEachPlace { place, lane in
         if place >= 0 { p[lane &* Int(array.outer_stride) &+ place / E.width] = slots.kept[lane] }
       }
     } else {
-      put()
+      if hasOwn { put() }
       unstage(rows, array, start, count)
     }
   }

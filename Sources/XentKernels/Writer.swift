@@ -231,7 +231,7 @@ extension Source {
     }
   }
 
-  /// Writes (x − largest) − loss to every class, and `own` to the one that was kept out of the sum, at `index`.
+  /// Writes (x − largest) − loss to every class, and `own` to the one at `index`, if that is none of −1.
   @inline(never) func writeLogSoftmax(
     largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
   ) {
