@@ -214,19 +214,18 @@ struct RowsKernel {
     tile.clearUnneeded(needed)
     let low = results
     let high = E.halves == 2 ? results + 1 : results
-    let extremes = tile.extremes()
     if wanted.total {
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.total, &high.pointee.total)
-      guard tile.wholeStates(extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
+      guard tile.wholeStates(keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if wanted.target {
-      let targets = Both(low.pointee.targets, high.pointee.targets)
+      let targets: Both<UnsafePointer<SIMD8<Int64>>> = Both(&low.pointee.targets, &high.pointee.targets)
       let states: Both<UnsafeMutablePointer<Batch>> = Both(&low.pointee.target, &high.pointee.target)
-      guard tile.states(keeping: targets, extremes, keepsTerms: keepsTileTerms, in: states) else { return false }
+      guard tile.states(keeping: targets, keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if !wanted.largest { return true }
     return tile.statesOfLargest(
-      extremes, findingIt: !isPlaceless, in: Both(&low.pointee.largest, &high.pointee.largest))
+      findingIt: !isPlaceless, in: Both(&low.pointee.largest, &high.pointee.largest))
   }
 
   @inline(never) func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {

@@ -118,7 +118,7 @@ extension RowsKernel {
         ? Halves(low.pointee.target.exponent, high.pointee.target.exponent)
         : Halves(low.pointee.total.exponent, high.pointee.total.exponent)
       if tile.makeSoftmaxOfTerms(exponent, totals, factors) { return true }
-      if wanted.target { tile.put() }
+      if wanted.target && tile.takesOut { tile.put() }
     }
     return tile.makeSoftmax(totals, factors)
   }

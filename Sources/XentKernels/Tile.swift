@@ -32,12 +32,21 @@ struct Tile<E: Element> {
   // ---- States -------------------------------------------------------------------------------------------------------
 
   /// The rows' states with the element at each index kept out (−1: none); false unless all of them are ordinary: of
-  /// elements up to 2^15, and not of masks alone. `extremes` as of this tile. `keepsTerms`: for
-  /// `makeSoftmaxOfTerms`; what is kept out is then no longer in the tile.
-  @inline(never) func states(
-    keeping index: Both<SIMD8<Int64>>, _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool = false,
-    in out: Both<UnsafeMutablePointer<Batch>>
+  /// elements up to 2^15, and not of masks alone. `keepsTerms`: for `makeSoftmaxOfTerms`; what is kept out is then no
+  /// longer in the tile, if the tile `takesOut`. Pointers, because lanes as an argument come in parts and have to be put
+  /// together.
+  @inline(__always) func states(
+    keeping index: Both<UnsafePointer<SIMD8<Int64>>>, keepsTerms: Bool = false, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
+    takesOut
+      ? statesTakingOut(index, keepsTerms: keepsTerms, in: out) : statesPassingOver(index, keepsTerms: keepsTerms, in: out)
+  }
+
+  @inline(never) private func statesTakingOut(
+    _ indices: Both<UnsafePointer<SIMD8<Int64>>>, keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
+    let index = Both(indices.low.pointee, indices.high.pointee)
+    let extremes = extremes()
     let kept = take(index)
     let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
     let isDone = sums(kept, index, largest: largest, keepsTerms: keepsTerms, in: out)
@@ -51,10 +60,38 @@ struct Tile<E: Element> {
     return isDone
   }
 
+  @inline(never) private func statesPassingOver(
+    _ indices: Both<UnsafePointer<SIMD8<Int64>>>, keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
+  ) -> Bool {
+    let index = Both(indices.low.pointee, indices.high.pointee)
+    let extremes = extremes()
+    let place = E.rounded(Halves(numbers(index.low), numbers(index.high)))
+    let kept = elements(at: place)
+    let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
+    return sums(kept, index, largest: largest, keepsTerms: keepsTerms, place: place, in: out)
+  }
+
+  /// Whether what is to be kept out is taken out of the tile, one by one. Of few classes each is looked at instead.
+  @inline(__always) var takesOut: Bool { E.halves == 1 || classes > 16 }
+
+  /// The elements at these places.
+  @inline(__always) private func elements(at place: E.Lanes) -> E.Lanes {
+    var elements = E.Lanes(repeating: -.infinity)
+    var c = 0
+    while c < classes {
+      elements = E.replacing(elements, with: self[c], where: place, is: Self.number(c))
+      c &+= 1
+    }
+    return elements
+  }
+
+  @inline(__always) private static func number(_ c: Int) -> E.Lanes { E.Lanes(repeating: E.from(xentk_small_number(Int64(c)))) }
+
   /// The same with nothing kept out.
   @inline(never) func wholeStates(
-    _ extremes: (largest: E.Lanes, second: E.Lanes), keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
+    keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
+    let extremes = extremes()
     let kept = E.Lanes(repeating: -.infinity)
     return sums(kept, Self.nowhere, largest: extremes.largest, keepsTerms: keepsTerms, in: out)
   }
@@ -62,13 +99,17 @@ struct Tile<E: Element> {
   /// The same with the first of the largest elements kept out; its index is left −1 where it need not be known and no other is
   /// as large.
   @inline(never) func statesOfLargest(
-    _ extremes: (largest: E.Lanes, second: E.Lanes), findingIt: Bool, in out: Both<UnsafeMutablePointer<Batch>>
+    findingIt: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
+    let extremes = extremes()
     if findingIt || E.areAnyEqual(extremes.largest, extremes.second) {
-      return states(keeping: firstPlaces(of: extremes.largest), extremes, in: out)
+      var places = firstPlaces(of: extremes.largest)
+      return withUnsafePointer(to: &places.low) { low in
+        withUnsafePointer(to: &places.high) { high in states(keeping: Both(low, high), in: out) }
+      }
     }
     return sums(
-      extremes.largest, Self.nowhere, largest: extremes.second, keepsTerms: false, without: extremes.largest, in: out)
+      extremes.largest, Self.nowhere, largest: extremes.second, keepsTerms: false, value: extremes.largest, in: out)
   }
 
   /// Where each row has this value first.
@@ -90,7 +131,7 @@ struct Tile<E: Element> {
   }
 
   /// The largest element of each row, and the largest without one such; NaNs are passed over.
-  @inline(__always) func extremes() -> (largest: E.Lanes, second: E.Lanes) {
+  @inline(__always) private func extremes() -> (largest: E.Lanes, second: E.Lanes) {
     var largest = E.Lanes(repeating: -.infinity)
     var second = largest
     var c = 0
@@ -147,9 +188,8 @@ struct Tile<E: Element> {
 
   @inline(__always) var slots: Slots<E> { Slots<E>(xentk_states(workspace)) }
 
-  /// `without`: elements of this value are taken for −inf.
   @inline(__always) private func sums(
-    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool, without: E.Lanes? = nil,
+    _ kept: E.Lanes, _ index: Both<SIMD8<Int64>>, largest: E.Lanes, keepsTerms: Bool, value: E.Lanes? = nil, place: E.Lanes? = nil,
     in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     if E.isFar(largest) { return false }
@@ -158,7 +198,8 @@ struct Tile<E: Element> {
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
     let total =
-      classes <= E.folded ? folded(window, without, keepsTerms: keepsTerms) : summed(window, without, slots)
+      place != nil || classes <= E.folded
+      ? folded(window, value, place, keepsTerms: keepsTerms) : summed(window, value, slots)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -171,17 +212,20 @@ struct Tile<E: Element> {
     return true
   }
 
-  /// The terms of class c.
-  @inline(__always) private func term(_ c: Int, _ window: LaneWindow<E>, _ without: E.Lanes?) -> Term<E> {
+  /// The terms of class c, with −inf for elements of this value, and for this place's.
+  @inline(__always) private func term(
+    _ c: Int, _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes? = nil
+  ) -> Term<E> {
     var x = self[c]
-    if let without { x = E.replacing(x, with: window.lowest, where: x, is: without) }
+    if let value { x = E.replacing(x, with: window.lowest, where: x, is: value) }
+    if let place { x = E.replacing(x, with: window.lowest, where: place, is: Self.number(c)) }
     return E.term(E.larger(x, window.lowest), window.magic)
   }
 
   /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order; the rests' tree is that of
   /// `E.folded`. Lanes without a class would add nothing.
   @inline(__always) private func folded(
-    _ window: LaneWindow<E>, _ without: E.Lanes?, keepsTerms: Bool
+    _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
   ) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
     var majors = nothing
@@ -190,9 +234,15 @@ struct Tile<E: Element> {
       var rest = nothing
       var c = slot
       while c < classes {
-        let term = term(c, window, without)
+        let term = term(c, window, value, place)
         if keepsTerms {
-          E.store(term.scale, scales + c &* E.width)
+          var scale = term.scale
+          if let place {
+            // As in `statesTakingOut`: what is left out has the smallest of terms, and an output below the normal numbers.
+            let usual = E.Lanes(repeating: E(rounding: powerOfTwo(E.sumShift.widened)))
+            scale = E.replacing(scale, with: usual, where: place, is: Self.number(c))
+          }
+          E.store(scale, scales + c &* E.width)
           E.store(term.minor, minors + c &* E.width)
         }
         (sum, rest) = E.sum(sum, rest, term)
@@ -225,11 +275,11 @@ struct Tile<E: Element> {
   }
 
   @inline(__always) private func summed(
-    _ window: LaneWindow<E>, _ without: E.Lanes?, _ slots: Slots<E>
+    _ window: LaneWindow<E>, _ value: E.Lanes?, _ slots: Slots<E>
   ) -> (hi: Halves, lo: Halves) {
     var c = 0
     while c < classes {
-      slots.add(term(c, window, without), c)
+      slots.add(term(c, window, value), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
     }
