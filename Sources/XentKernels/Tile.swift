@@ -72,7 +72,7 @@ struct Tile<E: Element> {
   }
 
   /// Whether what is to be kept out is taken out of the tile, one by one. Of few classes each is looked at instead.
-  @inline(__always) var takesOut: Bool { E.halves == 1 || classes > 16 }
+  @inline(__always) var takesOut: Bool { E.halves == 1 || classes > 32 }
 
   /// The elements at these places.
   @inline(__always) private func elements(at place: E.Lanes) -> E.Lanes {
@@ -302,7 +302,7 @@ struct Tile<E: Element> {
 
   /// Makes factor·exp(x) / total of every element, as `Writer` does; false, and nothing done, where that is not for
   /// ordinary totals and factors.
-  @inline(never) func makeSoftmax(
+  @inline(__always) func makeSoftmax(
     _ total: Both<Totals>, _ factor: Both<Pair>
   ) -> Bool {
     let share = Shares<E>(total, factor)
@@ -330,7 +330,7 @@ struct Tile<E: Element> {
 
   /// `makeSoftmax` of the terms of sums with these exponents: bit by bit the same. False, and nothing done, also where a
   /// power of two cannot take the terms' scale to that of the outputs.
-  @inline(never) func makeSoftmaxOfTerms(
+  @inline(__always) func makeSoftmaxOfTerms(
     _ exponent: Halves, _ total: Both<Totals>, _ factor: Both<Pair>
   ) -> Bool {
     let share = Shares<E>(total, factor)
@@ -354,7 +354,7 @@ struct Tile<E: Element> {
   }
 
   /// Makes (x − largest) − loss of every element.
-  @inline(never) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
+  @inline(__always) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
     var c = 0
     while c < classes {
       E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
