@@ -198,7 +198,7 @@ struct Tile<E: Element> {
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
     let total =
-      place != nil || classes <= E.folded
+      place != nil || Self.canKeepTerms(classes)
       ? folded(window, value, place, keepsTerms: keepsTerms) : summed(window, value, slots)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
@@ -319,7 +319,7 @@ struct Tile<E: Element> {
   }
 
   /// Whether the terms of a sum are such, and so few, that they can be kept.
-  @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { classes <= E.folded }
+  @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { E.folded > 0 && classes <= E.folded }
 
   /// The terms of the last sum, at the end of the tiles' memory: class after class, the scales also of class −1.
   @inline(__always) private var minors: UnsafeMutablePointer<E> {
