@@ -51,6 +51,7 @@ extension Tile {
       while k < tiles {
         let p = line + c &* stride + k &* E.width &* Int(array.size)
         let to = x + (k &* (classes &+ 1) &+ c) &* E.width
+        xentk_prefetch(p + length &* Int(array.size))
         if isOwn {
           E.store(E.load(p.assumingMemoryBound(to: E.self)), to)
         } else {
