@@ -71,8 +71,15 @@ struct Tile<E: Element> {
     return sums(kept, index, largest: largest, keepsTerms: keepsTerms, place: place, in: out)
   }
 
-  /// Whether what is to be kept out is taken out of the tile, one by one. Of few classes each is looked at instead.
-  @inline(__always) var takesOut: Bool { E.halves == 1 || classes > 32 }
+  /// Whether what is to be kept out is taken out of the tile, one by one. Of few classes each is looked at instead: measured, of
+  /// up to 32 where the processor has masks for lanes, and of 16 elsewhere.
+  @inline(__always) var takesOut: Bool {
+    #if XENT_V4
+      E.halves == 1 || classes > 32
+    #else
+      E.halves == 1 || classes > 16
+    #endif
+  }
 
   /// The elements at these places.
   @inline(__always) private func elements(at place: E.Lanes) -> E.Lanes {
