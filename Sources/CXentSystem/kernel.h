@@ -443,14 +443,14 @@ XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int
 XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */
-/// c, up to 31, from memory, where an instruction that needs it in all lanes can take it from.
+XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
+
+/* c, up to 31, from memory, where an instruction that needs it in all lanes can take it from. */
 XENTK_INLINE float xentk_small_number(int64_t c) {
   static const float numbers[32] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
                                     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
   return numbers[c];
 }
-
-XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
 
 /* table[index & 7] in every lane; the table stands twice in a row. */
 XENTK_INLINE xentk_int16lanes xentk_lookup(xentk_int16lanes table, xentk_int16lanes index) {

@@ -8,9 +8,34 @@
 import CXent
 import CXentSystem
 
+/// Eight probabilities.
+private struct Probabilities {
+  /// Each is mantissa·2^exponent: what it is multiplied by may be large enough to make a normal number of one below these.
+  private let mantissa, exponent: Doubles
+  /// As f64 has them.
+  let value: Doubles
+  /// Whether it is 0, or too small for any product.
+  let isNothing: Mask
+
+  @inline(__always) init(_ logProb: Pair) {
+    let e = exponential(clamped(logProb.hi, -1400, 0), logProb.lo)
+    (mantissa, exponent) = (e.value.hi, e.exponent)
+    isNothing = .!(logProb.hi .> -1400)
+    let near = clamped(exponent, -1000, 10)
+    value = mantissa * powerOfTwo(near) * powerOfTwo(clamped(exponent - near, -1000, 0))
+  }
+
+  /// Each times v·factor, 0 where it is nothing.
+  @inline(__always) func times(_ v: Doubles, _ factor: Double = 1) -> Doubles {
+    let first = chosen(exponent .< -700, exponent * 0.5 + 0x1.8p52 - 0x1.8p52, else: exponent)
+    let product = (v * powerOfTwo(first) * mantissa) * (powerOfTwo(exponent - first) * factor)
+    return product.replacing(with: 0, where: isNothing)
+  }
+}
+
 /// Eight classes.
 private struct Comparison {
-  var p, q: Doubles
+  var p, q: Probabilities
   /// log p − log q; 0 where both are 0.
   var delta: Doubles
   /// −log q.
@@ -30,12 +55,6 @@ private struct Side {
     let low = lost + gapLow - loss.lo
     return Pair(value, Doubles().replacing(with: low, where: value - value .== 0))
   }
-}
-
-@inline(__always) private func probability(_ logProb: Pair) -> Doubles {
-  let e = exponential(clamped(logProb.hi, -1400, 0), logProb.lo)
-  let near = clamped(e.exponent, -1000, 10)
-  return e.value.hi * powerOfTwo(near) * powerOfTwo(clamped(e.exponent - near, -1000, 0))
 }
 
 /// e^−δ − 1 + δ ≥ 0 for |δ| < ¼: its Taylor series, to 2^-53.
@@ -80,7 +99,7 @@ private struct DivergenceRow {
     var delta = gap + (lost + (logP.lo - logQ.lo)).replacing(with: 0, where: gap - gap .!= 0)
     let isNeither = (s .== -.infinity) .& (t .== -.infinity)
     delta.replace(with: 0, where: isNeither)
-    return Comparison(p: probability(logP), q: probability(logQ), delta: delta, cost: -(logQ.hi + logQ.lo))
+    return Comparison(p: Probabilities(logP), q: Probabilities(logQ), delta: delta, cost: -(logQ.hi + logQ.lo))
   }
 
   @inline(__always) private func forEachStep(
@@ -103,9 +122,10 @@ private struct DivergenceRow {
   @inline(never) private static func tanh(_ each: Comparison) -> Doubles {
     let isSmall = each.delta * each.delta .< 0x1p-4
     let difference = each.delta - bend(each.delta)
-    let direct = (each.p - each.q) / (each.p + each.q)
+    let (p, q) = (each.p.value, each.q.value)
+    let direct = (p - q) / (p + q)
     let u = direct.replacing(with: difference / (2 - difference), where: isSmall)
-    return u.replacing(with: 0, where: (each.p .== 0) .& (each.q .== 0))
+    return u.replacing(with: 0, where: (p .== 0) .& (q .== 0))
   }
 
   /// log(1 − u) = log(q / m): from u where δ is small, otherwise as ln 2 − log(1 + e^δ), which keeps its digits where q
@@ -133,10 +153,10 @@ private struct DivergenceRow {
       var term: Doubles
       switch kind {
       case XENT_SOFT_CROSS_ENTROPY:
-        term = (each.p * each.cost).replacing(with: 0, where: each.p .== 0)
+        term = each.p.times(each.cost)
       case XENT_JENSEN_SHANNON:
         let u = Self.tanh(each)
-        let mean = (each.p + each.q) * 0.5
+        let mean = (each.p.value + each.q.value) * 0.5
         let own = mean * bendOfMean(u)
         toMean.add(own, Doubles(), n)
         term = (own + mean * bendOfMean(-u)) * 0.5
@@ -145,8 +165,8 @@ private struct DivergenceRow {
         let a = isReverse ? each.q : each.p
         let b = isReverse ? each.p : each.q
         let delta = isReverse ? -each.delta : each.delta
-        let direct = (a * delta).replacing(with: 0, where: a .== 0) + (b - a)
-        term = direct.replacing(with: a * bend(delta), where: isSmall)
+        let direct = a.times(delta) + (b.value - a.value)
+        term = direct.replacing(with: a.value * bend(delta), where: isSmall)
       }
       loss.add(term, Doubles(), n)
     } then: { _, _ in
@@ -163,14 +183,15 @@ private struct DivergenceRow {
       var g: Doubles
       switch kind {
       case XENT_REVERSE_KL:
-        g = (each.q * (-each.delta - loss)).replacing(with: 0, where: each.q .== 0)
+        g = each.q.times(-each.delta - loss, factor.hi)
       case XENT_JENSEN_SHANNON:
         let log = Self.logOfRest(each)
-        g = (each.q * (log - toMean) * 0.5).replacing(with: 0, where: each.q .== 0)
+        g = each.q.times((log - toMean) * 0.5, factor.hi)
       default:
-        g = (each.q - each.p).replacing(with: each.p * (bend(each.delta) - each.delta), where: isSmall)
+        let difference = each.q.value - each.p.value
+        g = difference.replacing(with: each.p.value * (bend(each.delta) - each.delta), where: isSmall) * factor.hi
       }
-      Double.store(g * factor.hi, out + i)
+      Double.store(g, out + i)
     } then: { first, count in
       student.source.bend(first, count, out)
       sink.put(UnsafePointer(out), first, count)

@@ -84,6 +84,11 @@ struct Part<E: Element> {
     first == holeStrip ? UnsafePointer(stage.holed) : first == lastStrip ? UnsafePointer(stage.last) : x + first
   }
 
+  /// Room for the lanes' largest of the strip that begins at `first`.
+  @inline(__always) private func maxima(_ first: Int) -> UnsafeMutablePointer<E> {
+    stage.maxima + first / E.strip &* E.width
+  }
+
   /// `strip`, less `anchor`.
   @inline(__always) func strip(_ first: Int, less anchor: E) -> UnsafePointer<E> {
     if anchor == 0 { return strip(first) }
@@ -136,7 +141,7 @@ struct Part<E: Element> {
     var first = 0
     while first < count {
       let largest = largest(strip(first), E.wholeSteps(length(first)))
-      E.store(largest, stage.maxima + first / 8)
+      E.store(largest, maxima(first))
       all = E.larger(all, largest)
       first &+= E.strip
     }
@@ -153,7 +158,7 @@ struct Part<E: Element> {
     var strips: UInt32 = 0
     first = 0
     while first < count {
-      strips |= (equal(E.load(stage.maxima + first / 8)) == 0 ? 0 : 1) &<< UInt32(truncatingIfNeeded: first / E.strip)
+      strips |= (equal(E.load(maxima(first))) == 0 ? 0 : 1) &<< UInt32(truncatingIfNeeded: first / E.strip)
       first &+= E.strip
     }
     let home = strips.trailingZeroBitCount &* E.strip
