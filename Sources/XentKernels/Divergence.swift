@@ -14,8 +14,8 @@ private struct Probabilities {
   private let mantissa, exponent: Doubles
   /// As f64 has them.
   let value: Doubles
-  /// Whether it is 0, or too small for any product.
-  let isNothing: Mask
+  /// Whether it is too small for any product.
+  private let isNothing: Mask
 
   @inline(__always) init(_ logProb: Pair) {
     let e = exponential(clamped(logProb.hi, -1400, 0), logProb.lo)
@@ -25,11 +25,11 @@ private struct Probabilities {
     value = mantissa * powerOfTwo(near) * powerOfTwo(clamped(exponent - near, -1000, 0))
   }
 
-  /// Each times v·factor, 0 where it is nothing.
+  /// Each times v·factor; 0 where f64 has 0 for it and v is infinite.
   @inline(__always) func times(_ v: Doubles, _ factor: Double = 1) -> Doubles {
     let first = chosen(exponent .< -700, exponent * 0.5 + 0x1.8p52 - 0x1.8p52, else: exponent)
     let product = (v * powerOfTwo(first) * mantissa) * (powerOfTwo(exponent - first) * factor)
-    return product.replacing(with: 0, where: isNothing)
+    return product.replacing(with: 0, where: isNothing .| (value .== 0) .& .!(product - product .== 0))
   }
 }
 
