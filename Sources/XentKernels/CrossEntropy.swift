@@ -37,8 +37,8 @@ struct RowsKernel {
   let sharedFactor: (hi: Double, lo: Double)?
   /// Whether rows are few classes, to be worked on eight at a time.
   let isShort: Bool
-  /// Whether the largest's place does not matter: for lse and log-probabilities of tiles.
-  let isPlaceless: Bool
+  /// Whether it matters where the largest of a tile's rows are: not for lse and log-probabilities.
+  let needsPlaces: Bool
   /// Whether what has the logits' shape is made of a tile's terms.
   let keepsTileTerms: Bool
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
@@ -85,7 +85,7 @@ struct RowsKernel {
     isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
     isInTurn = isQuick && !isShort && !rows.isWide && rows.classes <= chunk
     let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
-    isPlaceless = !describesMore && !hasGrad && !p.pointee.probs.isGiven
+    needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
     keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
@@ -224,8 +224,7 @@ struct RowsKernel {
       guard tile.states(keeping: targets, keepsTerms: keepsTileTerms, in: states) else { return false }
     }
     if !wanted.largest { return true }
-    return tile.statesOfLargest(
-      findingIt: !isPlaceless, in: Both(&low.pointee.largest, &high.pointee.largest))
+    return tile.statesOfLargest(findingIt: needsPlaces, in: Both(&low.pointee.largest, &high.pointee.largest))
   }
 
   @inline(never) func readRow(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {

@@ -113,8 +113,6 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 
   /// Bit k: lane k of one is that of the other.
   static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
-  /// Whether any lane of one is that of the other.
-  static func areAnyEqual(_ a: Lanes, _ b: Lanes) -> Bool
   /// The lanes' numbers.
   static var places: Lanes { get }
 
@@ -285,9 +283,6 @@ extension Float: Element {
     xentk_store_8floats(out + step, xentk_floats(toOdd ? oddFloats(high) : high))
   }
   @inline(__always) static func equalLanes(_ a: Floats, _ b: Floats) -> UInt32 { xentk_equal_floats(a, b) }
-  @inline(__always) static func areAnyEqual(_ a: Floats, _ b: Floats) -> Bool {
-    xentk_any(unsafeBitCast(a .== b, to: SIMD16<Int32>.self)) != 0
-  }
   @inline(__always) static var places: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
   @inline(__always) static func load(_ p: UnsafePointer<Float>) -> Floats { xentk_load_floats(p) }
   @inline(__always) static func loadFew(_ p: UnsafePointer<Float>, _ count: Int, else other: Float) -> Floats {
@@ -376,7 +371,6 @@ extension Double: Element {
     _ x: UnsafePointer<Double>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Double>
   ) { store(difference(load(x), largest, loss, toOdd: toOdd), out) }
   @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
-  @inline(__always) static func areAnyEqual(_ a: Doubles, _ b: Doubles) -> Bool { isAny(a .== b) }
   @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
   @inline(never) static func loadFew(_ p: UnsafePointer<Double>, _ count: Int, else other: Double) -> Doubles {

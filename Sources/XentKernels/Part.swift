@@ -163,13 +163,14 @@ struct Part<E: Element> {
     }
     let home = strips.trailingZeroBitCount &* E.strip
     let x = strip(home)
+    let size = E.wholeSteps(length(home))
     var (low, high): (UInt64, UInt64) = (0, 0)
     var i = 0
-    while i < min(E.wholeSteps(length(home)), 64) {
+    while i < min(size, 64) {
       low |= equal(E.load(x + i)) &<< UInt64(i)
       i &+= E.width
     }
-    while i < E.wholeSteps(length(home)) {
+    while i < size {
       high |= equal(E.load(x + i)) &<< UInt64(i &- 64)
       i &+= E.width
     }

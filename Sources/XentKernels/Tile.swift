@@ -51,8 +51,7 @@ struct Tile<E: Element> {
     let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
     let isDone = sums(kept, index, largest: largest, keepsTerms: keepsTerms, in: out)
     if keepsTerms && isDone {
-      // What was kept out has the smallest of terms, and an output below the normal numbers, where processors are slow.
-      let usual = E(rounding: powerOfTwo(E.sumShift.widened))
+      let usual = Self.usualScale
       forEachPlace { place, _ in scales[place] = usual }
     } else {
       put()
@@ -80,6 +79,10 @@ struct Tile<E: Element> {
       E.halves == 1 || classes > 16
     #endif
   }
+
+  /// What is kept of the terms of what is left out of a sum: these are the smallest, and outputs made of them would be below
+  /// the normal numbers, where processors are slow.
+  @inline(__always) private static var usualScale: E { E(rounding: powerOfTwo(E.sumShift.widened)) }
 
   /// The elements at these places.
   @inline(__always) private func elements(at place: E.Lanes) -> E.Lanes {
@@ -109,7 +112,7 @@ struct Tile<E: Element> {
     findingIt: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     let extremes = extremes()
-    if findingIt || E.areAnyEqual(extremes.largest, extremes.second) {
+    if findingIt || E.equalLanes(extremes.largest, extremes.second) != 0 {
       var places = firstPlaces(of: extremes.largest)
       return withUnsafePointer(to: &places.low) { low in
         withUnsafePointer(to: &places.high) { high in states(keeping: Both(low, high), in: out) }
@@ -245,9 +248,7 @@ struct Tile<E: Element> {
         if keepsTerms {
           var scale = term.scale
           if let place {
-            // As in `statesTakingOut`: what is left out has the smallest of terms, and an output below the normal numbers.
-            let usual = E.Lanes(repeating: E(rounding: powerOfTwo(E.sumShift.widened)))
-            scale = E.replacing(scale, with: usual, where: place, is: Self.number(c))
+            scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
           }
           E.store(scale, scales + c &* E.width)
           E.store(term.minor, minors + c &* E.width)
