@@ -308,6 +308,12 @@ XENTK_MEMORY(doubles, xentk_double8lanes)
 XENTK_INLINE int xentk_any(xentk_int16lanes mask) { return __builtin_reduce_or(mask) != 0; }
 XENTK_INLINE int xentk_any_doubles(xentk_long8lanes mask) { return __builtin_reduce_or(mask) != 0; }
 
+/* Whether a lane, by its bits, is within 8 of an odd multiple of `tie`, a power of two, or smaller than `least`. */
+XENTK_INLINE int xentk_any_near_ties(xentk_float16lanes v, int32_t tie, int32_t least) {
+  xentk_int16lanes bits = (xentk_int16lanes)v;
+  return __builtin_reduce_or((((bits - (tie - 8)) & (2 * tie - 1)) <= 16) | ((bits & INT32_MAX) < least)) != 0;
+}
+
 /* Comparisons of integers, which Swift makes lane by lane: all ones or 0. */
 XENTK_INLINE xentk_long8lanes xentk_equal(xentk_long8lanes v, int64_t number) { return v == number; }
 XENTK_INLINE xentk_long8lanes xentk_positive(xentk_long8lanes v) { return v > 0; }
@@ -444,6 +450,7 @@ XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */
 XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
+XENTK_INLINE void xentk_prefetch_to_write(const void *_Nonnull p) { __builtin_prefetch(p, 1); }
 
 /* c, up to 31, from memory, where an instruction that needs it in all lanes can take it from. */
 XENTK_INLINE float xentk_small_number(int64_t c) {

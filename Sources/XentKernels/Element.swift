@@ -104,12 +104,12 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static var folded: Int { get }
   /// The lanes' (sum − preload) + rest in one.
   static func folded(_ sum: Lanes, _ rest: Lanes) -> Double
-  /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. `toOdd`: for what is
-  /// rounded again, to 16 bits.
-  static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) -> Lanes
+  /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. With `ties` what only these
+  /// 16 bits are to be right of.
+  static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?) -> Lanes
   /// The same of a whole step in memory.
   static func putDifference(
-    _ x: UnsafePointer<Self>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Self>)
+    _ x: UnsafePointer<Self>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Self>)
 
   /// Bit k: lane k of one is that of the other.
   static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
@@ -129,9 +129,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func widened(_ v: Lanes, _ half: Int) -> Doubles
   /// Of one half, where there is one.
   static func rounded(_ v: Halves) -> Lanes
-  /// Sixteen elements of f32, and back: to be rounded again, to 16 bits.
-  static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Self>)
-  static func loadFloats(_ p: UnsafePointer<Self>) -> Floats
+  /// Sixteen elements of f32, and back: to be rounded again, to 16 bits. Each `width` of them lie `apart` from the next.
+  static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Self>, apart: Int)
+  static func loadFloats(_ p: UnsafePointer<Self>, apart: Int) -> Floats
   /// factor / total, as precisely as outputs need it.
   static func share(_ factor: Pair, of total: Pair) -> Pair
   static func from(_ v: Float) -> Self
@@ -157,6 +157,24 @@ extension Element {
   @inline(__always) static var hasLow: Bool { halves == 1 }
 
   @inline(__always) static func wholeSteps(_ length: Int) -> Int { (length &+ (width &- 1)) & ~(width &- 1) }
+}
+
+/// Where f32 lies in the middle between two numbers of a dtype of 16 bits. Elsewhere these are the same whether a number was
+/// rounded to f32 well or not so well before.
+struct Ties {
+  private let tie, least: Int32
+
+  /// None of dtypes that are not of 16 bits.
+  @inline(__always) init?(_ dtype: Int32) {
+    switch Int(dtype) {
+    case XENT_BF16: (tie, least) = (0x8000, 0)
+    case XENT_F16: (tie, least) = (0x1000, 0x3880_0000)  // subnormals have other ones
+    default: return nil
+    }
+  }
+
+  /// Whether 4 units in the last place may decide how any lane is rounded.
+  @inline(__always) func areNear(_ v: Floats) -> Bool { xentk_any_near_ties(v, tie, least) != 0 }
 }
 
 /// Rounded to f32, to odd where that is not exact (Boldo and Melquiond 2008): a second rounding, to fewer bits, is then that
@@ -267,20 +285,29 @@ extension Float: Element {
     return two.x + two.y
   }
   @inline(__always) static func difference(
-    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
+    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?
   ) -> Floats {
+    if let ties, let quick = quickDifference(x, largest, loss, ties) { return quick }
     let low = (widened(x, 0) - largest.low) - loss.low.hi
     let high = (widened(x, 1) - largest.high) - loss.high.hi
-    return rounded(toOdd ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
+    return rounded(ties != nil ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
+  }
+  /// `difference` in f32 alone, to within 4 units in the last place, where that will do.
+  @inline(__always) private static func quickDifference(
+    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties
+  ) -> Floats? {
+    let quick = (x - rounded(largest)) - rounded(Halves(loss.low.hi, loss.high.hi))
+    return ties.areNear(quick) ? nil : quick
   }
   /// By halves from and to memory, which spares taking registers apart and putting them together.
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Float>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Float>
   ) {
+    if let ties, let quick = quickDifference(load(x), largest, loss, ties) { return store(quick, out) }
     let low = (xentk_doubles(xentk_load_8floats(x)) - largest.low) - loss.low.hi
     let high = (xentk_doubles(xentk_load_8floats(x + step)) - largest.high) - loss.high.hi
-    xentk_store_8floats(out, xentk_floats(toOdd ? oddFloats(low) : low))
-    xentk_store_8floats(out + step, xentk_floats(toOdd ? oddFloats(high) : high))
+    xentk_store_8floats(out, xentk_floats(ties != nil ? oddFloats(low) : low))
+    xentk_store_8floats(out + step, xentk_floats(ties != nil ? oddFloats(high) : high))
   }
   @inline(__always) static func equalLanes(_ a: Floats, _ b: Floats) -> UInt32 { xentk_equal_floats(a, b) }
   @inline(__always) static var places: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
@@ -298,8 +325,8 @@ extension Float: Element {
   @inline(__always) static func rounded(_ v: Halves) -> Floats {
     xentk_join(xentk_floats(v.low), xentk_floats(v.high))
   }
-  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { store(v, p) }
-  @inline(__always) static func loadFloats(_ p: UnsafePointer<Float>) -> Floats { load(p) }
+  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Float>, apart: Int) { store(v, p) }
+  @inline(__always) static func loadFloats(_ p: UnsafePointer<Float>, apart: Int) -> Floats { load(p) }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { Pair(factor.hi / total.hi, Doubles()) }
   @inline(__always) static func from(_ v: Float) -> Float { v }
   @inline(__always) var widened: Double { Double(self) }
@@ -360,7 +387,7 @@ extension Double: Element {
   static var folded: Int { 0 }
   @inline(__always) static func folded(_ sum: Doubles, _ rest: Doubles) -> Double { .nan }
   @inline(__always) static func difference(
-    _ x: Doubles, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool
+    _ x: Doubles, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?
   ) -> Doubles {
     let (gap, gapLost) = twoSum(x, -largest.low)
     let (result, lost) = twoSum(gap, -loss.low.hi)
@@ -368,8 +395,8 @@ extension Double: Element {
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Double>, _ largest: Halves, _ loss: Both<Pair>, toOdd: Bool, to out: UnsafeMutablePointer<Double>
-  ) { store(difference(load(x), largest, loss, toOdd: toOdd), out) }
+    _ x: UnsafePointer<Double>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Double>
+  ) { store(difference(load(x), largest, loss, ties), out) }
   @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
   @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
@@ -392,12 +419,12 @@ extension Double: Element {
   @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
   @inline(__always) static func widened(_ v: Doubles, _ half: Int) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Halves) -> Doubles { v.low }
-  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>) {
+  @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>, apart: Int) {
     store(xentk_doubles(xentk_low(v)), p)
-    store(xentk_doubles(xentk_high(v)), p + step)
+    store(xentk_doubles(xentk_high(v)), p + apart)
   }
-  @inline(__always) static func loadFloats(_ p: UnsafePointer<Double>) -> Floats {
-    xentk_join(xentk_floats(oddFloats(load(p))), xentk_floats(oddFloats(load(p + step))))
+  @inline(__always) static func loadFloats(_ p: UnsafePointer<Double>, apart: Int) -> Floats {
+    xentk_join(xentk_floats(oddFloats(load(p))), xentk_floats(oddFloats(load(p + apart))))
   }
   @inline(__always) static func share(_ factor: Pair, of total: Pair) -> Pair { factor / total }
   @inline(__always) static func from(_ v: Float) -> Double { Double(v) }

@@ -10,11 +10,13 @@ struct Rows {
   let classes: Int
   /// The classes that this kernel call goes over: all of them, but in a piece.
   var range: Range
+  private let inner: Int
+  // Last, as in `Source` and `Sink`: a gap between fields is copied too, by loads of more than was stored, which wait for all
+  // stores before.
   let isWide: Bool
   /// Whether an output of the logits' shape is to go past the caches. Measured: an output of 24 MiB is hardly found there
   /// afterwards, and is written in up to a third less time; but not f64, and not of rows longer than a chunk.
   let isLarge: Bool
-  private let inner: Int
 
   struct Range {
     var first, end: Int
@@ -47,8 +49,8 @@ struct Rows {
     let own = isWide ? XENT_F64 : XENT_F32
     let isChanged = isChanged
     return Source(
-      rows: self, start: UnsafeRawPointer(array.address(row)), dtype: array.dtype, stride: Int(array.class_stride),
-      isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged)
+      rows: self, isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged,
+      dtype: array.dtype, start: UnsafeRawPointer(array.address(row)), stride: Int(array.class_stride))
   }
 
   /// `mayStream`: past the caches, where the output is too large for them. To be followed by a fence.
@@ -57,8 +59,8 @@ struct Rows {
     let start = array.address(row)
     let isDirect = Int(array.dtype) == own && array.class_stride == 1
     return Sink(
-      start: start, dtype: array.dtype, size: Int(array.size), stride: Int(array.class_stride),
-      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range, isDirect: isDirect,
+      start: start, size: Int(array.size), stride: Int(array.class_stride),
+      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range, dtype: array.dtype, isDirect: isDirect,
       isStreamed: isDirect && mayStream && isLarge && array.data != problem.pointee.input.data
         && UInt(bitPattern: start) & 3 == 0,
       isWide: isWide)
@@ -200,13 +202,13 @@ struct Rows {
 /// One row of an input.
 struct Source {
   let rows: Rows
-  let start: UnsafeRawPointer
-  let dtype: Int32
-  let stride: Int
   /// Whether the elements can be used where they lie.
   let isDirect: Bool
   /// Whether the options change them.
   let isChanged: Bool
+  let dtype: Int32
+  let start: UnsafeRawPointer
+  let stride: Int
 
   /// Calls `body` for each chunk. Its elements, f64 where the rows are wide and f32 otherwise, stay until the next.
   @inline(__always) func forEachChunk(_ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void) {
@@ -229,17 +231,23 @@ struct Source {
   }
 
   /// Elements as the options have them, in the type that the rows are worked on in.
-  @inline(never) func fetch(_ first: Int, _ count: Int, into out: UnsafeMutableRawPointer) {
+  @inline(__always) func fetch(_ first: Int, _ count: Int, into out: UnsafeMutableRawPointer) {
     let p = start + first &* stride &* bytes(of: dtype)
     if rows.isWide {
-      let out = out.assumingMemoryBound(to: Double.self)
-      Double.gather(p, dtype, stride: stride, count, into: out)
-      if rows.isScaled { rows.scale(out, count) }
-      mask(out, first, count)
+      Double.gather(p, dtype, stride: stride, count, into: out.assumingMemoryBound(to: Double.self), ahead: chunk)
     } else {
-      let out = out.assumingMemoryBound(to: Float.self)
-      Float.gather(p, dtype, stride: stride, count, into: out)
-      mask(out, first, count)
+      Float.gather(p, dtype, stride: stride, count, into: out.assumingMemoryBound(to: Float.self), ahead: chunk)
+    }
+    if isChanged { change(first, count, out) }
+  }
+
+  /// What the options do to elements.
+  @inline(never) private func change(_ first: Int, _ count: Int, _ out: UnsafeMutableRawPointer) {
+    if rows.isScaled { rows.scale(out.assumingMemoryBound(to: Double.self), count) }
+    if rows.isWide {
+      mask(out.assumingMemoryBound(to: Double.self), first, count)
+    } else {
+      mask(out.assumingMemoryBound(to: Float.self), first, count)
     }
   }
 
@@ -264,7 +272,7 @@ struct Source {
   }
 
   @inline(__always) private func mask<E: Element>(_ out: UnsafeMutablePointer<E>, _ first: Int, _ count: Int) {
-    guard isChanged, rows.problem.pointee.class_mask.isGiven else { return }
+    guard rows.problem.pointee.class_mask.isGiven else { return }
     var i = 0
     while i < count {
       if rows.isMasked(first &+ i) { out[i] = -.infinity }
@@ -276,10 +284,10 @@ struct Source {
 /// One row of an output.
 struct Sink {
   let start: UnsafeMutableRawPointer
-  let dtype: Int32
   let size, stride: Int
   let buffer: UnsafeMutableRawPointer
   let range: Rows.Range
+  let dtype: Int32
   let isDirect: Bool
   /// Whether what could be put there directly goes past the caches instead.
   let isStreamed: Bool

@@ -220,6 +220,6 @@ extension RowsKernel {
     if !rows.isWide { return (x - state.kept) - common.hi }
     let loss = Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo))
     return Double.difference(
-      Doubles(repeating: x), Halves(repeating: state.kept), Both(loss, loss), toOdd: false)[0]
+      Doubles(repeating: x), Halves(repeating: state.kept), Both(loss, loss), nil)[0]
   }
 }

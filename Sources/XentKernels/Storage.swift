@@ -110,115 +110,117 @@ extension xentk_array {
   return xentk_narrow(result | ((bits &>> 16) & 0x8000))
 }
 
+/// Calls `body` for sixteen elements at a time, of sixteen at least: the last may be some of those before once more.
+@inline(__always) private func forEachSixteen(_ count: Int, _ body: (_ first: Int) -> Void) {
+  let last = count &- Floats.scalarCount
+  var i = 0
+  while i < last {
+    body(i)
+    i &+= Floats.scalarCount
+  }
+  body(last)
+}
+
 extension Element {
-  /// Fetches `count` elements of a dtype, `stride` elements apart.
+  /// Fetches `count` elements of a dtype, `stride` elements apart. `apart` is from each `width` of them to the next, where these
+  /// are rows of a tile, and the count whole widths; what lies `ahead` of those fetched is brought into the caches.
   @inline(never) static func gather(
-    _ p: UnsafeRawPointer, _ dtype: Int32, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>
+    _ p: UnsafeRawPointer, _ dtype: Int32, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
+    apart: Int = width, ahead: Int = 0
   ) {
     switch Int(dtype) {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
-      fetch(stride, count, into: out, { xentk_load_floats(p + $0) }, { from(p[$0]) })
+      fetch(p, stride, count, into: out, apart, ahead) {
+        xentk_load_floats($0)
+      } one: {
+        from($0)
+      }
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
-      var i = 0
-      while i < count {
-        out[i] = Self(rounding: p[i &* stride])
-        i &+= 1
-      }
+      forEachPlace(count, apart) { out[$1] = Self(rounding: p[$0 &* stride]) }
     case XENT_U8:
       let p = p.assumingMemoryBound(to: UInt8.self)
-      var i = 0
-      while i < count {
-        out[i] = Self(rounding: Double(p[i &* stride]))
-        i &+= 1
-      }
-    case XENT_F16: fetchHalves(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out) { fromHalf($0) }
-    default: fetchHalves(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out) { fromBrain($0) }
+      forEachPlace(count, apart) { out[$1] = Self(rounding: Double(p[$0 &* stride])) }
+    case XENT_F16: fetchHalves(p, stride, count, into: out, apart, ahead) { fromHalf($0) }
+    default: fetchHalves(p, stride, count, into: out, apart, ahead) { fromBrain($0) }
     }
   }
 
   @inline(__always) private static func fetchHalves(
-    _ p: UnsafePointer<UInt16>, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
-    _ convert: (SIMD16<UInt16>) -> Floats
+    _ p: UnsafeRawPointer, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ apart: Int,
+    _ ahead: Int, _ convert: (SIMD16<UInt16>) -> Floats
   ) {
-    fetch(
-      stride, count, into: out, { convert(xentk_load_halves(p + $0)) },
-      { from(convert(SIMD16(repeating: p[$0]))[0]) })
+    fetch(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out, apart, ahead) {
+      convert(xentk_load_halves($0))
+    } one: {
+      from(convert(SIMD16(repeating: $0))[0])
+    }
   }
 
   /// Sixteen at a time where they lie next to each other, and one by one.
-  @inline(__always) private static func fetch(
-    _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ sixteen: (Int) -> Floats,
-    _ one: (Int) -> Self
+  @inline(__always) private static func fetch<Stored>(
+    _ p: UnsafePointer<Stored>, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ apart: Int,
+    _ ahead: Int, _ sixteen: (UnsafePointer<Stored>) -> Floats, one: (Stored) -> Self
   ) {
-    var i = 0
-    if stride == 1 {
-      while i &+ Floats.scalarCount <= count {
-        storeFloats(sixteen(i), out + i)
-        i &+= Floats.scalarCount
+    if stride == 1 && count >= Floats.scalarCount {
+      forEachSixteen(count) { i in
+        xentk_prefetch(p + (i &+ ahead))
+        storeFloats(sixteen(p + i), out + place(i, apart), apart: apart)
       }
-    }
-    while i < count {
-      out[i] = one(i &* stride)
-      i &+= 1
+    } else {
+      forEachPlace(count, apart) { out[$1] = one(p[$0 &* stride]) }
     }
   }
 
-  /// Puts `count` elements into a tensor, rounded to its dtype.
+  /// Puts `count` elements into a tensor, rounded to its dtype; `apart` as in `gather`.
   @inline(never) static func scatter(
-    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int32, stride: Int
+    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int32, stride: Int,
+    apart: Int = width
   ) {
     switch Int(dtype) {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
-      var i = 0
-      while i < count {
-        p[i &* stride] = Float(source[i].widened)
-        i &+= 1
-      }
+      forEachPlace(count, apart) { p[$0 &* stride] = Float(source[$1].widened) }
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
-      var i = 0
-      while i < count {
-        p[i &* stride] = source[i].widened
-        i &+= 1
-      }
-    case XENT_F16: putHalves(source, count, to: p.assumingMemoryBound(to: UInt16.self), stride) { toHalf($0) }
-    default: putHalves(source, count, to: p.assumingMemoryBound(to: UInt16.self), stride) { toBrain($0) }
+      forEachPlace(count, apart) { p[$0 &* stride] = source[$1].widened }
+    case XENT_F16: putHalves(source, count, to: p, stride, apart) { toHalf($0) }
+    default: putHalves(source, count, to: p, stride, apart) { toBrain($0) }
     }
   }
 
   @inline(__always) private static func putHalves(
-    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutablePointer<UInt16>, _ stride: Int,
+    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ stride: Int, _ apart: Int,
     _ convert: (Floats) -> SIMD16<UInt16>
   ) {
-    var i = 0
-    while i < count {
-      let n = min(Floats.scalarCount, count &- i)
-      if n == Floats.scalarCount && stride == 1 {
-        xentk_store_halves(p + i, convert(loadFloats(source + i)))
-      } else {
-        let bits = convert(n == Floats.scalarCount ? loadFloats(source + i) : loadFloats(source + i, n))
-        var lane = 0
-        while lane < n {
-          p[(i &+ lane) &* stride] = bits[lane]
-          lane &+= 1
-        }
+    let p = p.assumingMemoryBound(to: UInt16.self)
+    if stride == 1 && count >= Floats.scalarCount {
+      forEachSixteen(count) { i in
+        xentk_prefetch_to_write(p + (i &+ chunk))
+        xentk_store_halves(p + i, convert(loadFloats(source + place(i, apart), apart: apart)))
       }
-      i &+= n
+    } else {
+      forEachPlace(count, apart) { p[$0 &* stride] = convert(Floats(repeating: toFloat(source[$1])))[0] }
     }
   }
 
-  /// The first `count` of sixteen; the others are 0.
-  @inline(never) private static func loadFloats(_ p: UnsafePointer<Self>, _ count: Int) -> Floats {
-    var low = Doubles()
-    var high = Doubles()
+  /// To be rounded again, to 16 bits.
+  @inline(__always) private static func toFloat(_ v: Self) -> Float {
+    xentk_floats(oddFloats(Doubles(repeating: v.widened)))[0]
+  }
+
+  /// Where element i is, of elements of which each `width` lie `apart` from the next.
+  @inline(__always) private static func place(_ i: Int, _ apart: Int) -> Int {
+    (i &>> width.trailingZeroBitCount) &* apart &+ (i & (width &- 1))
+  }
+
+  /// Calls `body` for each element's number and place.
+  @inline(__always) private static func forEachPlace(_ count: Int, _ apart: Int, _ body: (Int, Int) -> Void) {
     var i = 0
     while i < count {
-      if i < step { low[i] = p[i].widened } else { high[i &- step] = p[i].widened }
+      body(i, place(i, apart))
       i &+= 1
     }
-    return xentk_join(xentk_floats(oddFloats(low)), xentk_floats(oddFloats(high)))
   }
 }

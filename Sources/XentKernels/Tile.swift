@@ -362,10 +362,10 @@ struct Tile<E: Element> {
   }
 
   /// Makes (x − largest) − loss of every element.
-  @inline(__always) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, toOdd: Bool) {
+  @inline(__always) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?) {
     var c = 0
     while c < classes {
-      E.store(E.difference(self[c], largest, loss, toOdd: toOdd), x + c &* E.width)
+      E.store(E.difference(self[c], largest, loss, ties), x + c &* E.width)
       c &+= 1
     }
   }

@@ -25,7 +25,7 @@ extension Tile {
         c &+= step
       }
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
-      return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width), isOwn)
+      return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
     } else {
       stage(rows, array, start, count)
     }
@@ -39,30 +39,33 @@ extension Tile {
     return max(1, min(8, (lines &- terms) / (classes &+ 1)))
   }
 
-  @inline(never) private func readAcross(
-    _ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int, _ isOwn: Bool
-  ) -> Int {
-    let tiles = length / E.width
-    let line = UnsafeRawPointer(array.address(rows.position(start)))
-    let stride = Int(array.class_stride) &* Int(array.size)
+  @inline(never) private func readAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) -> Int {
+    let length = length & ~(E.width &- 1)
+    let row = rows.position(start)
+    let isOwn = Int(array.dtype) == E.dtype
     var c = 0
     while c < classes {
-      var k = 0
-      while k < tiles {
-        let p = line + c &* stride + k &* E.width &* Int(array.size)
-        let to = x + (k &* (classes &+ 1) &+ c) &* E.width
-        xentk_prefetch(p + length &* Int(array.size))
-        if isOwn {
-          E.store(E.load(p.assumingMemoryBound(to: E.self)), to)
-        } else {
-          E.gather(p, array.dtype, stride: 1, E.width, into: to)
+      let p = UnsafeRawPointer(array.address(row, c))
+      if isOwn {
+        let p = p.assumingMemoryBound(to: E.self)
+        var to = x + c &* E.width
+        var i = 0
+        while i < length {
+          xentk_prefetch(p + (i &+ length))
+          E.store(E.load(p + i), to)
+          to += apart
+          i &+= E.width
         }
-        k &+= 1
+      } else {
+        E.gather(p, array.dtype, stride: 1, length, into: x + c &* E.width, apart: apart, ahead: length)
       }
       c &+= 1
     }
-    return start &+ tiles &* E.width
+    return start &+ length
   }
+
+  /// From a tile on the shelf to the next.
+  @inline(__always) private var apart: Int { (classes &+ 1) &* E.width }
 
   /// The lanes of rows that are not needed become 0: what is in them is not to be looked at.
   @inline(__always) func clearUnneeded(_ needed: Both<SIMD8<Int64>>) {
@@ -149,21 +152,22 @@ extension Tile {
 
   /// Writes this tile and those behind it on the shelf, `length` rows in all.
   @inline(never) func writeAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) {
-    let line = array.address(rows.position(start))
-    let stride = Int(array.class_stride) &* Int(array.size)
+    let row = rows.position(start)
     let isOwn = Int(array.dtype) == E.dtype
     var c = 0
     while c < classes {
-      var k = 0
-      while k < length / E.width {
-        let p = line + c &* stride + k &* E.width &* Int(array.size)
-        let from = UnsafePointer(x) + (k &* (classes &+ 1) &+ c) &* E.width
-        if isOwn {
-          E.store(E.load(from), p.assumingMemoryBound(to: E.self))
-        } else {
-          E.scatter(from, E.width, to: p, array.dtype, stride: 1)
+      let p = array.address(row, c)
+      if isOwn {
+        let p = p.assumingMemoryBound(to: E.self)
+        var from = UnsafePointer(x) + c &* E.width
+        var i = 0
+        while i < length {
+          E.store(E.load(from), p + i)
+          from += apart
+          i &+= E.width
         }
-        k &+= 1
+      } else {
+        E.scatter(x + c &* E.width, length, to: p, array.dtype, stride: 1, apart: apart)
       }
       c &+= 1
     }

@@ -136,6 +136,7 @@ struct Writer<E: Element> {
         let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
         let terms = E.terms(steps.map { E.larger(E.load(x + $0), lowest) }, magic)
         let values = terms.map(value)
+        steps.forEach { xentk_prefetch(out + ($0 &+ chunk)) }
         E.store(values.a, out + steps.a)
         E.store(values.b, out + steps.b)
         E.store(values.c, out + steps.c)
@@ -240,12 +241,12 @@ extension Source {
       let place = index >= first && index < first &+ count ? index &- first : -1
       if rows.isWide {
         let out = room.assumingMemoryBound(to: Double.self)
-        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), to: out, count, toOdd: false)
+        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil, to: out, count)
         if place >= 0 { out[place] = own }
       } else {
         let out = room.assumingMemoryBound(to: Float.self)
         subtract(
-          largest, loss, from: elements.assumingMemoryBound(to: Float.self), to: out, count, toOdd: sink.size == 2)
+          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype), to: out, count)
         if place >= 0 { out[place] = Float(own) }
       }
       sink.put(first, count)
@@ -254,18 +255,19 @@ extension Source {
 }
 
 @inline(never) private func subtract<E: Element>(
-  _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>,
-  _ count: Int, toOdd: Bool
+  _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, _ ties: Ties?,
+  to out: UnsafeMutablePointer<E>, _ count: Int
 ) {
   let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   var i = 0
   while i &+ E.width <= count {
-    E.putDifference(x + i, largest, Both(loss, loss), toOdd: toOdd, to: out + i)
+    xentk_prefetch(out + (i &+ chunk))
+    E.putDifference(x + i, largest, Both(loss, loss), ties, to: out + i)
     i &+= E.width
   }
   if i < count {
     let few = E.loadFew(x + i, count &- i, else: 0)
-    E.storeFew(E.difference(few, largest, Both(loss, loss), toOdd: toOdd), out + i, count &- i)
+    E.storeFew(E.difference(few, largest, Both(loss, loss), ties), out + i, count &- i)
   }
 }
