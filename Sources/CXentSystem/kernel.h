@@ -450,7 +450,6 @@ XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */
 XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
-XENTK_INLINE void xentk_prefetch_to_write(const void *_Nonnull p) { __builtin_prefetch(p, 1); }
 
 /* c, up to 31, from memory, where an instruction that needs it in all lanes can take it from. */
 XENTK_INLINE float xentk_small_number(int64_t c) {

@@ -8,6 +8,8 @@ import CXentSystem
 let chunk = 2048
 /// How far ahead elements are fetched into L1: when one of two rows, or chunks, in turn is summed up, the other has been read already.
 let ahead = 2 &* chunk
+/// How far ahead of what is written: a store to where nothing has been fetched yet holds up those after it.
+let aheadToWrite = chunk &+ chunk / 2
 /// Classes that kernels which work in f64 throughout take at a time, and eight of them, the lanes.
 let strip = 64
 let step = 8

@@ -45,7 +45,6 @@ extension RowsKernel {
       }
       piece &+= 1
     }
-    if !isRead && rows.isLarge { xentk_fence() }
   }
 
   @inline(__always) private func place(_ piece: Int) -> UnsafeMutableRawPointer {

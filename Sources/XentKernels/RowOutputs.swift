@@ -166,7 +166,7 @@ extension RowsKernel {
   }
 
   @inline(never) func writeProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
-    let sink = rows.sink(problem.pointee.probs, row, mayStream: true)
+    let sink = rows.sink(problem.pointee.probs, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let total = results.pointee.probTotals.wide(lane) ?? results.pointee.total.state(lane).rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
@@ -182,11 +182,11 @@ extension RowsKernel {
     let isApart = outcome.exponent[lane] != 0
     rows.source(problem.pointee.input, row).writeLogSoftmax(
       largest: state.kept, common, first: isApart ? state.index : -1, outcome.logProb(lane),
-      to: rows.sink(problem.pointee.log_probs, row, mayStream: true))
+      to: rows.sink(problem.pointee.log_probs, row))
   }
 
   @inline(never) func writeGrad(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
-    let sink = rows.sink(problem.pointee.grad, row, mayStream: true)
+    let sink = rows.sink(problem.pointee.grad, row)
     guard results.pointee.counts[lane] > 0 else { return sink.fill(with: 0) }
     let target = Int(results.pointee.targets[lane])
     let source = rows.source(problem.pointee.input, row)

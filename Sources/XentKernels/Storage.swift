@@ -197,7 +197,7 @@ extension Element {
     let p = p.assumingMemoryBound(to: UInt16.self)
     if stride == 1 && count >= Floats.scalarCount {
       forEachSixteen(count) { i in
-        xentk_prefetch_to_write(p + (i &+ chunk))
+        xentk_prefetch(p + (i &+ aheadToWrite))
         xentk_store_halves(p + i, convert(loadFloats(source + place(i, apart), apart: apart)))
       }
     } else {

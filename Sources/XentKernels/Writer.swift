@@ -136,7 +136,7 @@ struct Writer<E: Element> {
         let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
         let terms = E.terms(steps.map { E.larger(E.load(x + $0), lowest) }, magic)
         let values = terms.map(value)
-        steps.forEach { xentk_prefetch(out + ($0 &+ chunk)) }
+        steps.forEach { xentk_prefetch(out + ($0 &+ aheadToWrite)) }
         E.store(values.a, out + steps.a)
         E.store(values.b, out + steps.b)
         E.store(values.c, out + steps.c)
@@ -182,6 +182,7 @@ struct Writer<E: Element> {
     }
     var i = 0
     while i &+ E.width <= count {
+      xentk_prefetch(out + (i &+ aheadToWrite))
       E.store(value(i), out + i)
       i &+= E.width
     }
@@ -262,7 +263,7 @@ extension Source {
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   var i = 0
   while i &+ E.width <= count {
-    xentk_prefetch(out + (i &+ chunk))
+    xentk_prefetch(out + (i &+ aheadToWrite))
     E.putDifference(x + i, largest, Both(loss, loss), ties, to: out + i)
     i &+= E.width
   }
