@@ -576,7 +576,7 @@ extension xentk_array {
       if n == end && class_stride == 1 && Int(dtype) == E.dtype {
         start = UnsafePointer(p.assumingMemoryBound(to: E.self))
       } else {
-        E.gather(UnsafeRawPointer(p), dtype, stride: Int(class_stride), n, into: room + i)
+        E.gather(UnsafeRawPointer(p), Int(dtype), stride: Int(class_stride), n, into: room + i)
       }
     }
     var i = span.count
@@ -609,7 +609,7 @@ extension xentk_array {
         }
       }
       Double.scatter(
-        UnsafePointer(source + i + done), n &- done, to: p + (done &* Int(class_stride) &* Int(size)), dtype,
+        UnsafePointer(source + i + done), n &- done, to: p + (done &* Int(class_stride) &* Int(size)), Int(dtype),
         stride: Int(class_stride))
     }
   }

@@ -44,7 +44,7 @@ struct Coefficients {
     if kind == XENTK_PROBABILITIES {
       let targets = problem.pointee.targets
       Double.gather(
-        UnsafeRawPointer(targets.address(row, first)), targets.dtype, stride: Int(targets.class_stride), count, into: a)
+        UnsafeRawPointer(targets.address(row, first)), Int(targets.dtype), stride: Int(targets.class_stride), count, into: a)
       if share != 0 {
         i = 0
         while i < count {
@@ -64,7 +64,7 @@ struct Coefficients {
       let weight = problem.pointee.weight
       let w = xentk_strip(rows.workspace, 3)
       let start = UnsafeRawPointer(weight.address(Position(outer: 0, inner: 0), first))
-      Double.gather(start, weight.dtype, stride: Int(weight.class_stride), count, into: w)
+      Double.gather(start, Int(weight.dtype), stride: Int(weight.class_stride), count, into: w)
       i = 0
       while i < count {
         a[i] *= w[i]

@@ -165,8 +165,8 @@ struct Ties {
   private let tie, least: Int32
 
   /// None of dtypes that are not of 16 bits.
-  @inline(__always) init?(_ dtype: Int32) {
-    switch Int(dtype) {
+  @inline(__always) init?(_ dtype: Int) {
+    switch dtype {
     case XENT_BF16: (tie, least) = (0x8000, 0)
     case XENT_F16: (tie, least) = (0x1000, 0x3880_0000)  // subnormals have other ones
     default: return nil

@@ -81,7 +81,8 @@ extension RowsKernel {
     _ row: Position, _ lane: Int, _ state: RowState, _ results: UnsafeMutablePointer<Results>
   ) {
     let hasGrad = problem.pointee.grad.isGiven
-    let sink = rows.sink(hasGrad ? problem.pointee.grad : problem.pointee.probs, row, mayStream: true)
+    let output = hasGrad ? problem.pointee.grad : problem.pointee.probs
+    let sink = rows.sink(output, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let factor = hasGrad ? sharedFactor ?? plainFactor(row, lane, results) : (1, 0)
     var batch = Batch()
@@ -91,10 +92,11 @@ extension RowsKernel {
     var totals = Totals()
     if wanted.target { batch.setNarrowTotals(in: &totals) } else { batch.setTotals(in: &totals) }
     if state.rest.anchor == 0, let total = totals.wide(0) {
-      let room = sink.room(0).assumingMemoryBound(to: Float.self)
+      let isStreamed = rows.isLarge && output.data != problem.pointee.input.data && sink.canStream
+      let room = sink.room(isStreamed: isStreamed).assumingMemoryBound(to: Float.self)
       let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
       if writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes) {
-        return sink.put(0, rows.classes)
+        return sink.put(rows.classes, isStreamed: isStreamed)
       }
     }
     let total = wanted.target ? state.total : state.rest

@@ -3,7 +3,8 @@
 import CXent
 import CXentSystem
 
-/// One kernel call's view of the problem.
+/// One kernel call's view of the problem. Of this, `Source` and `Sink` all fields are whole words: copies of smaller ones, and of
+/// gaps between them, are made by loads of more than was stored by one store, which wait until all stores before are done.
 struct Rows {
   let problem: UnsafePointer<xentk_problem>
   let workspace: UnsafeMutablePointer<xentk_workspace>
@@ -11,13 +12,6 @@ struct Rows {
   /// The classes that this kernel call goes over: all of them, but in a piece.
   var range: Range
   private let inner: Int
-  // Last, as in `Source` and `Sink`: a gap between fields is copied too, by loads of more than was stored, which wait for all
-  // stores before.
-  let isWide: Bool
-  /// Whether what is made of kept terms is to go past the caches. Measured: an output of 24 MiB is hardly found there
-  /// afterwards, and of 1400 classes and more is written in up to a sixth less time; with fewer, and without terms in L1, it is
-  /// faster to fetch ahead what is written to.
-  let isLarge: Bool
 
   struct Range {
     var first, end: Int
@@ -33,8 +27,18 @@ struct Rows {
     classes = Int(problem.pointee.classes)
     range = Range(first: 0, end: classes)
     inner = Int(problem.pointee.inner)
-    isWide = problem.pointee.is_wide != 0
-    isLarge = !isWide && classes >= 1400 && classes <= chunk && Int(problem.pointee.rows) &* classes >= 6 &<< 20
+  }
+
+  @inline(__always) var isWide: Bool { problem.pointee.is_wide != 0 }
+
+  /// Of what rows are worked on as.
+  @inline(__always) var dtype: Int { isWide ? XENT_F64 : XENT_F32 }
+
+  /// Whether what is made of kept terms is to go past the caches. Measured: an output of 24 MiB is hardly found there
+  /// afterwards, and of 1400 classes and more is written in up to a sixth less time; with fewer, and without terms in L1, it is
+  /// faster to fetch ahead what is written to.
+  @inline(__always) var isLarge: Bool {
+    !isWide && classes >= 1400 && classes <= chunk && Int(problem.pointee.rows) &* classes >= 6 &<< 20
   }
 
   @inline(__always) func position(_ row: Int) -> Position {
@@ -47,24 +51,12 @@ struct Rows {
   @inline(__always) var isScaled: Bool { problem.pointee.temperature != 1 || problem.pointee.softcap != 0 }
 
   @inline(__always) func source(_ array: xentk_array, _ row: Position) -> Source {
-    let own = isWide ? XENT_F64 : XENT_F32
-    let isChanged = isChanged
-    return Source(
-      rows: self, isDirect: !isChanged && Int(array.dtype) == own && array.class_stride == 1, isChanged: isChanged,
-      dtype: array.dtype, start: UnsafeRawPointer(array.address(row)), stride: Int(array.class_stride))
+    Source(
+      rows: self, start: UnsafeRawPointer(array.address(row)), stride: Int(array.class_stride), dtype: Int(array.dtype))
   }
 
-  /// `mayStream`: past the caches, where the output is too large for them. To be followed by a fence.
-  @inline(__always) func sink(_ array: xentk_array, _ row: Position, mayStream: Bool = false) -> Sink {
-    let own = isWide ? XENT_F64 : XENT_F32
-    let start = array.address(row)
-    let isDirect = Int(array.dtype) == own && array.class_stride == 1
-    return Sink(
-      start: start, size: Int(array.size), stride: Int(array.class_stride),
-      buffer: UnsafeMutableRawPointer(xentk_chunk(workspace)), range: range, dtype: array.dtype, isDirect: isDirect,
-      isStreamed: isDirect && mayStream && isLarge && array.data != problem.pointee.input.data
-        && UInt(bitPattern: start) & 3 == 0,
-      isWide: isWide)
+  @inline(__always) func sink(_ array: xentk_array, _ row: Position) -> Sink {
+    Sink(rows: self, start: array.address(row), stride: Int(array.class_stride), dtype: Int(array.dtype))
   }
 
   @inline(__always) func isMasked(_ c: Int) -> Bool {
@@ -203,13 +195,11 @@ struct Rows {
 /// One row of an input.
 struct Source {
   let rows: Rows
-  /// Whether the elements can be used where they lie.
-  let isDirect: Bool
-  /// Whether the options change them.
-  let isChanged: Bool
-  let dtype: Int32
   let start: UnsafeRawPointer
-  let stride: Int
+  let stride, dtype: Int
+
+  /// Whether the elements can be used where they lie.
+  @inline(__always) var isDirect: Bool { dtype == rows.dtype && stride == 1 && !rows.isChanged }
 
   /// Calls `body` for each chunk. Its elements, f64 where the rows are wide and f32 otherwise, stay until the next.
   @inline(__always) func forEachChunk(_ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void) {
@@ -239,7 +229,7 @@ struct Source {
     } else {
       Float.gather(p, dtype, stride: stride, count, into: out.assumingMemoryBound(to: Float.self), ahead: chunk)
     }
-    if isChanged { change(first, count, out) }
+    if rows.isChanged { change(first, count, out) }
   }
 
   /// What the options do to elements.
@@ -284,32 +274,36 @@ struct Source {
 
 /// One row of an output.
 struct Sink {
+  let rows: Rows
   let start: UnsafeMutableRawPointer
-  let size, stride: Int
-  let buffer: UnsafeMutableRawPointer
-  let range: Rows.Range
-  let dtype: Int32
-  let isDirect: Bool
-  /// Whether what could be put there directly goes past the caches instead.
-  let isStreamed: Bool
-  let isWide: Bool
+  let stride, dtype: Int
+
+  @inline(__always) private var isDirect: Bool { dtype == rows.dtype && stride == 1 }
+  @inline(__always) private var size: Int { bytes(of: dtype) }
+  @inline(__always) private var buffer: UnsafeMutableRawPointer { UnsafeMutableRawPointer(xentk_chunk(rows.workspace)) }
 
   /// Where a chunk's results are to be put, to go to the tensor by `put`.
   @inline(__always) func room(_ first: Int) -> UnsafeMutableRawPointer {
-    isDirect && !isStreamed ? start + first &* size : buffer
+    isDirect ? start + first &* size : buffer
   }
 
   @inline(__always) func put(_ first: Int, _ count: Int) {
-    if isStreamed { return stream(first, count) }
     if !isDirect { scatter(buffer, first, count) }
   }
 
-  @inline(never) private func stream(_ first: Int, _ count: Int) {
-    xentk_stream(start + first &* size, buffer, Int64(count &* size))
+  /// The same of a whole row, and past the caches if `isStreamed`. To be followed by a fence.
+  @inline(__always) func room(isStreamed: Bool) -> UnsafeMutableRawPointer { isStreamed ? buffer : room(0) }
+
+  @inline(__always) func put(_ count: Int, isStreamed: Bool) {
+    if isStreamed { stream(count) } else { put(0, count) }
   }
 
+  @inline(__always) var canStream: Bool { isDirect && UInt(bitPattern: start) & 3 == 0 }
+
+  @inline(never) private func stream(_ count: Int) { xentk_stream(start, buffer, Int64(count &* size)) }
+
   @inline(never) private func scatter(_ source: UnsafeMutableRawPointer, _ first: Int, _ count: Int) {
-    if isWide {
+    if rows.isWide {
       put(source.assumingMemoryBound(to: Double.self), first, count)
     } else {
       Float.scatter(
@@ -324,17 +318,17 @@ struct Sink {
 
   /// One result, where it is in range.
   @inline(never) func put(_ value: Double, at c: Int) {
-    guard range.contains(c) else { return }
+    guard rows.range.contains(c) else { return }
     var value = value
     put(&value, c, 1)
   }
 
   /// The same for every class.
   @inline(never) func fill(with value: Double) {
-    var first = range.first
-    while first < range.end {
-      let n = min(chunk, range.end &- first)
-      if isWide {
+    var first = rows.range.first
+    while first < rows.range.end {
+      let n = min(chunk, rows.range.end &- first)
+      if rows.isWide {
         spread(value, over: room(first).assumingMemoryBound(to: Double.self), n)
       } else {
         spread(Float(value), over: room(first).assumingMemoryBound(to: Float.self), n)
@@ -345,8 +339,8 @@ struct Sink {
   }
 }
 
-@inline(__always) func bytes(of dtype: Int32) -> Int {
-  switch Int(dtype) {
+@inline(__always) func bytes(of dtype: Int) -> Int {
+  switch dtype {
   case XENT_F64: 8
   case XENT_F32: 4
   case XENT_U8: 1

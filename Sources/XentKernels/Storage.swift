@@ -125,10 +125,10 @@ extension Element {
   /// Fetches `count` elements of a dtype, `stride` elements apart. `apart` is from each `width` of them to the next, where these
   /// are rows of a tile, and the count whole widths; what lies `ahead` of those fetched is brought into the caches.
   @inline(never) static func gather(
-    _ p: UnsafeRawPointer, _ dtype: Int32, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
+    _ p: UnsafeRawPointer, _ dtype: Int, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
     apart: Int = width, ahead: Int = 0
   ) {
-    switch Int(dtype) {
+    switch dtype {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
       fetch(p, stride, count, into: out, apart, ahead) {
@@ -175,10 +175,10 @@ extension Element {
 
   /// Puts `count` elements into a tensor, rounded to its dtype; `apart` as in `gather`.
   @inline(never) static func scatter(
-    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int32, stride: Int,
+    _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int, stride: Int,
     apart: Int = width
   ) {
-    switch Int(dtype) {
+    switch dtype {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
       forEachPlace(count, apart) { p[$0 &* stride] = Float(source[$1].widened) }

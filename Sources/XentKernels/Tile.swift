@@ -63,11 +63,23 @@ struct Tile<E: Element> {
     _ indices: Both<UnsafePointer<SIMD8<Int64>>>, keepsTerms: Bool, in out: Both<UnsafeMutablePointer<Batch>>
   ) -> Bool {
     let index = Both(indices.low.pointee, indices.high.pointee)
-    let extremes = extremes()
     let place = E.rounded(Halves(numbers(index.low), numbers(index.high)))
-    let kept = elements(at: place)
-    let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
-    return sums(kept, index, largest: largest, keepsTerms: keepsTerms, place: place, in: out)
+    // What is kept out, and the largest of the others.
+    let none = E.Lanes(repeating: -.infinity)
+    var kept = none
+    @inline(__always) func other(_ c: Int) -> E.Lanes {
+      kept = E.replacing(kept, with: self[c], where: place, is: Self.number(c))
+      return E.replacing(self[c], with: none, where: place, is: Self.number(c))
+    }
+    var (even, odd) = (none, none)
+    var c = 0
+    while c &+ 2 <= classes {
+      even = E.larger(even, other(c))
+      odd = E.larger(odd, other(c &+ 1))
+      c &+= 2
+    }
+    if c < classes { even = E.larger(even, other(c)) }
+    return sums(kept, index, largest: E.larger(even, odd), keepsTerms: keepsTerms, place: place, in: out)
   }
 
   /// Whether what is to be kept out is taken out of the tile, one by one. Of few classes each is looked at instead: measured, of
@@ -83,17 +95,6 @@ struct Tile<E: Element> {
   /// What is kept of the terms of what is left out of a sum: these are the smallest, and outputs made of them would be below
   /// the normal numbers, where processors are slow.
   @inline(__always) private static var usualScale: E { E(rounding: powerOfTwo(E.sumShift.widened)) }
-
-  /// The elements at these places.
-  @inline(__always) private func elements(at place: E.Lanes) -> E.Lanes {
-    var elements = E.Lanes(repeating: -.infinity)
-    var c = 0
-    while c < classes {
-      elements = E.replacing(elements, with: self[c], where: place, is: Self.number(c))
-      c &+= 1
-    }
-    return elements
-  }
 
   @inline(__always) private static func number(_ c: Int) -> E.Lanes { E.Lanes(repeating: E.from(xentk_small_number(Int64(c)))) }
 
@@ -238,46 +239,48 @@ struct Tile<E: Element> {
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
   ) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
+    let preload = E.Lanes(repeating: E.preload)
     var majors = nothing
-    @inline(__always) func rest(_ slot: Int) -> E.Lanes {
-      var sum = E.Lanes(repeating: E.preload)
-      var rest = nothing
-      var c = slot
-      while c < classes {
-        let term = term(c, window, value, place)
-        if keepsTerms {
-          var scale = term.scale
-          if let place {
-            scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
-          }
-          E.store(scale, scales + c &* E.width)
-          E.store(term.minor, minors + c &* E.width)
+    @inline(__always) func add(_ c: Int, to sum: inout E.Lanes, _ rest: inout E.Lanes) {
+      let term = term(c, window, value, place)
+      if keepsTerms {
+        var scale = term.scale
+        if let place {
+          scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
         }
-        (sum, rest) = E.sum(sum, rest, term)
+        E.store(scale, scales + c &* E.width)
+        E.store(term.minor, minors + c &* E.width)
+      }
+      (sum, rest) = E.sum(sum, rest, term)
+    }
+    // Of each four of the slots.
+    var total = Four(nothing, nothing, nothing, nothing)
+    var half = total
+    var slot = 0
+    while slot < classes && slot < E.width {
+      var sum = Four(preload, preload, preload, preload)
+      var rest = Four(nothing, nothing, nothing, nothing)
+      var c = slot
+      while c &+ 4 <= classes {
+        add(c, to: &sum.a, &rest.a)
+        add(c &+ 1, to: &sum.b, &rest.b)
+        add(c &+ 2, to: &sum.c, &rest.c)
+        add(c &+ 3, to: &sum.d, &rest.d)
         c &+= E.width
       }
-      majors += sum - E.Lanes(repeating: E.preload)
-      return rest
-    }
-    var (a, b, c, d) = (nothing, nothing, nothing, nothing)
-    var half = 0
-    while half < classes && half < E.width {
-      var (e, f, g, h) = (nothing, nothing, nothing, nothing)
-      var slot = half
-      while slot < half &+ E.width / 2 {
-        e += rest(slot)
-        f += rest(slot &+ 1)
-        g += rest(slot &+ 2)
-        h += rest(slot &+ 3)
-        slot &+= 4
+      if c < classes { add(c, to: &sum.a, &rest.a) }
+      if c &+ 1 < classes { add(c &+ 1, to: &sum.b, &rest.b) }
+      if c &+ 2 < classes { add(c &+ 2, to: &sum.c, &rest.c) }
+      majors += ((sum.a - preload) + (sum.b - preload)) + ((sum.c - preload) + (sum.d - preload))
+      half = half.map(rest) { $0 + $1 }
+      slot &+= 4
+      if slot & (E.width / 2 &- 1) == 0 {
+        total = total.map(half) { $0 + $1 }
+        half = Four(nothing, nothing, nothing, nothing)
       }
-      a += e
-      b += f
-      c += g
-      d += h
-      half &+= E.width / 2
     }
-    let rest = (a + c) + (b + d)
+    total = total.map(half) { $0 + $1 }
+    let rest = (total.a + total.c) + (total.b + total.d)
     let hi = Halves(E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
     return (hi, Halves(repeating: 0))
   }
@@ -363,11 +366,14 @@ struct Tile<E: Element> {
 
   /// Makes (x − largest) − loss of every element.
   @inline(__always) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?) {
-    var c = 0
-    while c < classes {
-      E.store(E.difference(self[c], largest, loss, ties), x + c &* E.width)
-      c &+= 1
+    @inline(__always) func make(_ ties: Ties?) {
+      var c = 0
+      while c < classes {
+        E.store(E.difference(self[c], largest, loss, ties), x + c &* E.width)
+        c &+= 1
+      }
     }
+    if let ties { make(ties) } else { make(nil) }
   }
 }
 

@@ -57,7 +57,7 @@ extension Tile {
           i &+= E.width
         }
       } else {
-        E.gather(p, array.dtype, stride: 1, length, into: x + c &* E.width, apart: apart, ahead: length)
+        E.gather(p, Int(array.dtype), stride: 1, length, into: x + c &* E.width, apart: apart, ahead: length)
       }
       c &+= 1
     }
@@ -89,7 +89,7 @@ extension Tile {
     let staged = staged(rows)
     if count == E.width && isPacked(rows, array) && !rows.isChanged {
       let p = UnsafeRawPointer(array.address(rows.position(start)))
-      E.gather(p, array.dtype, stride: 1, E.width &* classes, into: staged)
+      E.gather(p, Int(array.dtype), stride: 1, E.width &* classes, into: staged)
       return toLanes(UnsafePointer(staged), classes, classes, to: x)
     }
     var first = 0
@@ -104,7 +104,7 @@ extension Tile {
           rows.source(array, row).fetch(first, number, into: out)
         } else {
           let p = UnsafeRawPointer(array.address(row, first))
-          E.gather(p, array.dtype, stride: Int(array.class_stride), number, into: out)
+          E.gather(p, Int(array.dtype), stride: Int(array.class_stride), number, into: out)
         }
         lane &+= 1
       }
@@ -167,7 +167,7 @@ extension Tile {
           i &+= E.width
         }
       } else {
-        E.scatter(x + c &* E.width, length, to: p, array.dtype, stride: 1, apart: apart)
+        E.scatter(x + c &* E.width, length, to: p, Int(array.dtype), stride: 1, apart: apart)
       }
       c &+= 1
     }
@@ -182,7 +182,7 @@ extension Tile {
         E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes)
         c &-= step
       }
-      return E.scatter(staged, E.width &* classes, to: array.address(rows.position(start)), array.dtype, stride: 1)
+      return E.scatter(staged, E.width &* classes, to: array.address(rows.position(start)), Int(array.dtype), stride: 1)
     }
     var first = 0
     while first < classes {
@@ -195,7 +195,7 @@ extension Tile {
       var lane = 0
       while lane < count {
         let p = array.address(rows.position(start &+ lane), first)
-        E.scatter(staged + lane &* block, number, to: p, array.dtype, stride: Int(array.class_stride))
+        E.scatter(staged + lane &* block, number, to: p, Int(array.dtype), stride: Int(array.class_stride))
         lane &+= 1
       }
       first &+= number
