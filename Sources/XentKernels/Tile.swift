@@ -143,16 +143,23 @@ struct Tile<E: Element> {
 
   /// The largest element of each row, and the largest without one such; NaNs are passed over.
   @inline(__always) private func extremes() -> (largest: E.Lanes, second: E.Lanes) {
-    var largest = E.Lanes(repeating: -.infinity)
-    var second = largest
-    var c = 0
-    while c < classes {
-      let x = self[c]
-      second = E.larger(second, E.smaller(x, largest))
-      largest = E.larger(largest, x)
-      c &+= 1
+    // In two chains, of every other class.
+    let none = E.Lanes(repeating: -.infinity)
+    var even = (largest: none, second: none)
+    var odd = even
+    @inline(__always) func look(_ x: E.Lanes, _ chain: inout (largest: E.Lanes, second: E.Lanes)) {
+      chain.second = E.larger(chain.second, E.smaller(x, chain.largest))
+      chain.largest = E.larger(chain.largest, x)
     }
-    return (largest, second)
+    var c = 0
+    while c &+ 2 <= classes {
+      look(self[c], &even)
+      look(self[c &+ 1], &odd)
+      c &+= 2
+    }
+    if c < classes { look(self[c], &even) }
+    let second = E.larger(E.larger(even.second, odd.second), E.smaller(even.largest, odd.largest))
+    return (E.larger(even.largest, odd.largest), second)
   }
 
   /// The elements at each row's index, and −inf in their place.

@@ -261,14 +261,17 @@ extension Source {
 ) {
   let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
-  var i = 0
-  while i &+ E.width <= count {
-    xentk_prefetch(out + (i &+ aheadToWrite))
-    E.putDifference(x + i, largest, Both(loss, loss), ties, to: out + i)
-    i &+= E.width
+  @inline(__always) func subtract(_ ties: Ties?) {
+    var i = 0
+    while i &+ E.width <= count {
+      xentk_prefetch(out + (i &+ aheadToWrite))
+      E.putDifference(x + i, largest, Both(loss, loss), ties, to: out + i)
+      i &+= E.width
+    }
+    if i < count {
+      let few = E.loadFew(x + i, count &- i, else: 0)
+      E.storeFew(E.difference(few, largest, Both(loss, loss), ties), out + i, count &- i)
+    }
   }
-  if i < count {
-    let few = E.loadFew(x + i, count &- i, else: 0)
-    E.storeFew(E.difference(few, largest, Both(loss, loss), ties), out + i, count &- i)
-  }
+  if let ties { subtract(ties) } else { subtract(nil) }
 }
