@@ -58,7 +58,7 @@ typedef struct xentk_problem {
   int32_t phase;       /* XENTK_WHOLE, ... */
   int64_t row;         /* the row in pieces, */
   int64_t piece;       /* of so many classes each, */
-  int64_t piece_count; /* so many of them, */
+  int64_t piece_count; /* so many of them; of XENTK_BINARY in each row, and these are what is counted instead of rows, */
   void *_Nullable pieces; /* and their states, each in the place of an xentk_loss */
 
   int64_t ignore_index;

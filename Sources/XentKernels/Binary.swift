@@ -220,11 +220,10 @@ private struct Ordinary {
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
   var kernel = BinaryKernel(Rows(problem, workspace), loss)
-  var row = Int(first)
-  while row < Int(last) {
-    let end = kernel.end(of: row, before: Int(last))
-    if end > row { kernel.run(row, end) } else { kernel.skip(row) }
-    row = max(end, row &+ 1)
+  if problem.pointee.piece_count > 0 {
+    kernel.runPieces(Int(first), Int(last))
+  } else {
+    kernel.runRows(Int(first), Int(last))
   }
   let total = kernel.sum.total
   kernel.accumulate(total.hi, total.lo)
@@ -275,7 +274,7 @@ private struct BinaryKernel {
   /// Elements of a strip. Part of the result.
   static var strip: Int { 256 }
 
-  let rows: Rows
+  private var rows: Rows
   let loss: UnsafeMutablePointer<xentk_loss>
   var sum = LaneSum()
 
@@ -287,6 +286,32 @@ private struct BinaryKernel {
       Double.store(Doubles(repeating: 1), ones)
     } else {
       Float.store(Floats(repeating: 1), UnsafeMutableRawPointer(ones).assumingMemoryBound(to: Float.self))
+    }
+  }
+
+  @inline(__always) mutating func runRows(_ first: Int, _ last: Int) {
+    var row = first
+    while row < last {
+      let end = end(of: row, before: last)
+      if end > row { run(row, 0, (end &- row) &* rows.classes) } else { skip(row) }
+      row = max(end, row &+ 1)
+    }
+  }
+
+  /// Pieces of rows, counted through all rows.
+  @inline(never) mutating func runPieces(_ first: Int, _ last: Int) {
+    let (count, size) = (Int(rows.problem.pointee.piece_count), Int(rows.problem.pointee.piece))
+    var piece = first
+    while piece < last {
+      let row = piece / count
+      let start = (piece &- row &* count) &* size
+      rows.range = Rows.Range(first: start, end: min(start &+ size, rows.classes))
+      if end(of: row, before: row &+ 1) > row {
+        run(row, rows.range.first, rows.range.end &- rows.range.first)
+      } else {
+        skip(row)
+      }
+      piece &+= 1
     }
   }
 
@@ -304,10 +329,10 @@ private struct BinaryKernel {
     if rows.problem.pointee.grad.isGiven { rows.sink(rows.problem.pointee.grad, position).fill(with: 0) }
   }
 
-  /// Rows [first, end), all of which count.
-  @inline(__always) mutating func run(_ first: Int, _ end: Int) {
-    var span = Span(row: first, c: 0, count: 0)
-    var left = (end &- first) &* rows.classes
+  /// So many elements from class `c` of a row on; the rows count.
+  @inline(__always) mutating func run(_ row: Int, _ c: Int, _ count: Int) {
+    var span = Span(row: row, c: c, count: 0)
+    var left = count
     while left > 0 {
       span.count = min(left, BinaryKernel.strip)
       if rows.isWide { wide(span) } else { narrow(span) }

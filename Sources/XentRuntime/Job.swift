@@ -31,6 +31,11 @@ private struct Run {
     if let total = runInPieces(problem, kernel, pieces) { return total }
   }
   var run = Run(job: Job(problem: problem, kernel: kernel, plan: Plan(problem)))
+  if let pieces = Pieces(ofElements: problem) {
+    problem.pointee.piece = pieces.classes
+    problem.pointee.piece_count = pieces.count
+    run.job.plan = Plan(pieces: problem.pointee.rows * pieces.count)
+  }
   if run.job.plan.segments == 1 {
     runIntoTotal(&run)
     return run.total

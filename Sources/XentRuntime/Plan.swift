@@ -33,7 +33,7 @@ struct Plan {
     return (first, min(first + rowsPerSegment, rows))
   }
 
-  /// The pieces of a row.
+  /// The pieces of a row, or of some.
   init(pieces: Int64) {
     (rows, rowsPerSegment, segments, isLarge) = (pieces, 1, pieces, true)
   }
@@ -60,5 +60,19 @@ struct Pieces {
     while (chunks + size - 1) / size > Int64(XENTK_SEGMENTS) { size *= 2 }
     classes = size * chunk
     count = (chunks + size - 1) / size
+  }
+
+  /// Of a loss that is one of elements, where rows are so few that each has to be more than one segment: this is decided by the
+  /// shape alone. nil elsewhere.
+  init?(ofElements problem: UnsafePointer<xentk_problem>) {
+    let (rows, size) = (problem.pointee.rows, problem.pointee.classes)
+    let worth: Int64 = 16384
+    guard Int(problem.pointee.operation) == XENTK_BINARY, size >= 2 * worth else { return nil }
+    let most = min(Int64(XENTK_SEGMENTS) / rows, size / worth)
+    guard most > 1 else { return nil }
+    // Whole strips of the kernel.
+    let strip: Int64 = 256
+    classes = ((size + most - 1) / most + strip - 1) / strip * strip
+    count = (size + classes - 1) / classes
   }
 }
