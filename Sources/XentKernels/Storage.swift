@@ -173,10 +173,10 @@ extension Element {
     }
   }
 
-  /// Puts `count` elements into a tensor, rounded to its dtype; `apart` as in `gather`.
+  /// Puts `count` elements into a tensor, rounded to its dtype; `apart` and `ahead` as in `gather`.
   @inline(never) static func scatter(
     _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int, stride: Int,
-    apart: Int = width
+    apart: Int = width, ahead: Int = aheadToWrite
   ) {
     switch dtype {
     case XENT_F32:
@@ -185,19 +185,19 @@ extension Element {
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
       forEachPlace(count, apart) { p[$0 &* stride] = source[$1].widened }
-    case XENT_F16: putHalves(source, count, to: p, stride, apart) { toHalf($0) }
-    default: putHalves(source, count, to: p, stride, apart) { toBrain($0) }
+    case XENT_F16: putHalves(source, count, to: p, stride, apart, ahead) { toHalf($0) }
+    default: putHalves(source, count, to: p, stride, apart, ahead) { toBrain($0) }
     }
   }
 
   @inline(__always) private static func putHalves(
     _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ stride: Int, _ apart: Int,
-    _ convert: (Floats) -> SIMD16<UInt16>
+    _ ahead: Int, _ convert: (Floats) -> SIMD16<UInt16>
   ) {
     let p = p.assumingMemoryBound(to: UInt16.self)
     if stride == 1 && count >= Floats.scalarCount {
       forEachSixteen(count) { i in
-        xentk_prefetch(p + (i &+ aheadToWrite))
+        xentk_prefetch(p + (i &+ ahead))
         xentk_store_halves(p + i, convert(loadFloats(source + place(i, apart), apart: apart)))
       }
     } else {

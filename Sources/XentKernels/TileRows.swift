@@ -162,12 +162,13 @@ extension Tile {
         var from = UnsafePointer(x) + c &* E.width
         var i = 0
         while i < length {
+          xentk_prefetch(p + (i &+ length))
           E.store(E.load(from), p + i)
           from += apart
           i &+= E.width
         }
       } else {
-        E.scatter(x + c &* E.width, length, to: p, Int(array.dtype), stride: 1, apart: apart)
+        E.scatter(x + c &* E.width, length, to: p, Int(array.dtype), stride: 1, apart: apart, ahead: length)
       }
       c &+= 1
     }
