@@ -12,8 +12,8 @@ extension RowsKernel {
     _ start: Int, _ count: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
   ) {
     let isDirect = rows.source(problem.pointee.input, rows.position(start)).isDirect
-    // The terms of fetched elements go where these are.
-    let looksAhead = isDirect || !keepsTerms
+    // The terms of fetched elements go where these are, if there are more than half a chunk.
+    let looksAhead = isDirect || !keepsTerms || rows.classes <= chunk / 2
     let parts = xentk_states(rows.workspace).assumingMemoryBound(to: RowPart<Float>.self)
     var lane = Self.next(from: 0, count, needed)
     var waiting = -1
@@ -54,7 +54,7 @@ extension RowsKernel {
     let row = rows.position(number)
     var x = UnsafePointer(problem.pointee.input.address(row).assumingMemoryBound(to: Float.self))
     if !isDirect {
-      let room = terms + (slot == 1 || keepsTerms ? chunk : 0)
+      let room = terms + (keepsTerms ? chunk &+ slot &* (chunk / 2) : slot &* chunk)
       rows.source(problem.pointee.input, row).fetch(0, rows.classes, into: room)
       x = UnsafePointer(room)
     }
