@@ -6,8 +6,6 @@ import CXentSystem
 
 /// Elements whose sum is formed on its own. Part of the result, like `Element.strip`.
 let chunk = 2048
-/// How far ahead elements are fetched into L1: when one of two rows, or chunks, in turn is summed up, the other has been read already.
-let ahead = 2 &* chunk
 /// How far ahead of what is written: a store to where nothing has been fetched yet holds up those after it.
 let aheadToWrite = chunk &+ chunk / 2
 /// Classes that kernels which work in f64 throughout take at a time, and eight of them, the lanes.
@@ -182,6 +180,10 @@ struct Part<E: Element> {
     return (self.x[index], index, isOnlyOne ? E.largestLane(others) : value)
   }
 
+  /// How far ahead elements are fetched into L1: when one of two rows in turn is summed up the other has been read already, and
+  /// the one after them is the next to be read.
+  @inline(__always) private var ahead: Int { max(2 &* chunk, count < chunk ? 3 &* count : 0) }
+
   /// Σ exp(x) over the part, whose largest element is known.
   @inline(never) func sum(largest: E) -> Wide { sum(largest, terms: nil) }
 
@@ -206,6 +208,7 @@ struct Part<E: Element> {
     let lowest = E.Lanes(repeating: window.lowest)
     var high = Halves(repeating: 0)
     var low = Halves(repeating: 0)
+    let ahead = ahead
     var first = 0
     while first < count {
       let x = strip(first, less: anchor)
