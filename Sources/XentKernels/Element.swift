@@ -167,8 +167,9 @@ struct Ties {
   /// None of dtypes that are not of 16 bits.
   @inline(__always) init?(_ dtype: Int) {
     switch dtype {
-    case XENT_BF16: (tie, least) = (0x8000, 0)
-    case XENT_F16: (tie, least) = (0x1000, 0x3880_0000)  // subnormals have other ones
+    // A 0 may be a small negative number's, and is −0 then; subnormals of f16 have other ties.
+    case XENT_BF16: (tie, least) = (0x8000, 1)
+    case XENT_F16: (tie, least) = (0x1000, 0x3880_0000)
     default: return nil
     }
   }

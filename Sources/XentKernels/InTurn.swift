@@ -12,8 +12,7 @@ extension RowsKernel {
     _ start: Int, _ count: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
   ) {
     let isDirect = rows.source(problem.pointee.input, rows.position(start)).isDirect
-    // The terms of fetched elements go where these are, if there are more than half a chunk.
-    let looksAhead = isDirect || !keepsTerms || rows.classes <= chunk / 2
+    let looksAhead = looksAhead(isDirect)
     let parts = xentk_states(rows.workspace).assumingMemoryBound(to: RowPart<Float>.self)
     var lane = Self.next(from: 0, count, needed)
     var waiting = -1
@@ -30,6 +29,11 @@ extension RowsKernel {
       slot = 1 &- slot
     }
     if keepsTerms { skip(start, count, needed) }
+  }
+
+  /// Whether there is room for two rows: the terms of fetched elements go where these are, if there are more than half a chunk.
+  @inline(__always) private func looksAhead(_ isDirect: Bool) -> Bool {
+    isDirect || !keepsTerms || rows.classes <= chunk / 2
   }
 
   /// Rows that nobody asks for.
@@ -54,7 +58,8 @@ extension RowsKernel {
     let row = rows.position(number)
     var x = UnsafePointer(problem.pointee.input.address(row).assumingMemoryBound(to: Float.self))
     if !isDirect {
-      let room = terms + (keepsTerms ? chunk &+ slot &* (chunk / 2) : slot &* chunk)
+      let isSecond = slot == 1 && looksAhead(isDirect)
+      let room = terms + (keepsTerms ? isSecond ? chunk &+ chunk / 2 : chunk : isSecond ? chunk : 0)
       rows.source(problem.pointee.input, row).fetch(0, rows.classes, into: room)
       x = UnsafePointer(room)
     }

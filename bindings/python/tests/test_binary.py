@@ -127,3 +127,24 @@ def test_any_number_of_dimensions(shape, rng, any_dtype):
     assert got.shape == shape
     same(got.ravel(), loss(x.ravel(), y.ravel(), reduction="none"))
     assert loss(x, y) == loss(x.reshape(1, -1), y.reshape(1, -1))
+
+
+def test_long_rows(rng, any_dtype):
+    """Few rows of many labels are cut into pieces: each element has the loss and the gradient that it has in a short row."""
+    shape, short = (3, 70_200), (-1, 100)
+    x = (rng.normal(size=shape) * 3).astype(any_dtype)
+    y = rng.integers(0, 2, shape).astype(any_dtype)
+    weight, pos_weight = (rng.uniform(0.5, 2, shape[1]).astype(any_dtype) for _ in range(2))
+    mask = np.array([True, False, True])
+    across = np.asfortranarray(x), np.asfortranarray(y)  # labels three apart
+    many = {"weight": np.tile(weight, 3).reshape(short), "pos_weight": np.tile(pos_weight, 3).reshape(short)}
+    many["row_mask"] = np.repeat(mask, shape[1] // short[1])
+    for reduction in ("none", "sum", "mean"):
+        value, grad = loss_and_grad(x.reshape(short), y.reshape(short), reduction=reduction, **many)
+        for logits, target in ((x, y), across):
+            got = loss_and_grad(logits, target, weight, reduction, pos_weight, row_mask=mask)
+            same(got[1].reshape(short), grad)
+            if reduction == "none":
+                same(got[0].reshape(short), value)
+            else:
+                np.testing.assert_allclose(got[0], value, rtol=2 * np.finfo(value.dtype).eps)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A row gives the same bits alone and among others, whichever way the rows of a call are worked on: few classes go sixteen
-rows at a time, where equal logits, logits that are far apart, masks and NaN each take another turn."""
+rows at a time, some hundred two rows in turn; equal logits, logits that are far apart, masks and NaN each take another turn."""
 
 import numpy as np
 import pytest
@@ -51,10 +51,10 @@ def same_bits(a, b):
     return a.shape == b.shape and ((a_bits == b_bits) | (np.isnan(a) & np.isnan(b))).all()
 
 
-def batches(dtype, pattern, rng):
-    """Twenty pairs of logits and targets, of few classes."""
+def batches(dtype, pattern, rng, least=(4, 1), most=(60, 70)):
+    """Twenty pairs of logits and targets, of few classes unless told otherwise."""
     for _ in range(20):
-        rows, classes = (int(n) for n in rng.integers((4, 1), (60, 70)))
+        rows, classes = (int(n) for n in rng.integers(least, most))
         with np.errstate(over="ignore"):
             x = pattern(rng, (rows, classes)).astype(dtype)
         yield x, np.where(rng.random(rows) < 0.1, -100, rng.integers(0, classes, rows))
@@ -62,9 +62,10 @@ def batches(dtype, pattern, rng):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_rows_alone(any_dtype, rng, pattern, operation):
+@pytest.mark.parametrize("size", [{}, {"least": (2, 200), "most": (12, 5000)}], ids=["few classes", "many classes"])
+def test_rows_alone(any_dtype, rng, size, pattern, operation):
     function = OPERATIONS[operation]
-    for x, targets in batches(any_dtype, pattern, rng):
+    for x, targets in batches(any_dtype, pattern, rng, **size):
         alone = [np.atleast_1d(function(x[i : i + 1], targets[i : i + 1])) for i in range(len(x))]
         assert same_bits(function(x, targets), np.concatenate(alone)), x.shape
 
@@ -75,3 +76,14 @@ def test_across(any_dtype, rng, pattern):
         across = np.ascontiguousarray(x.T)
         for function in (xent.softmax, xent.log_softmax, xent.logsumexp):
             assert same_bits(function(across, axis=0), function(x).T), (function.__name__, x.shape)
+
+
+@pytest.mark.parametrize("gap", [150, 2000])
+@pytest.mark.parametrize("classes", [2, 21, 300, 3000])
+def test_the_sign_of_nothing(any_dtype, classes, gap):
+    """A log-probability that is too small for its dtype is −0, and one that is 0, of the only class, is 0."""
+    x = np.full((40, classes), -gap if any_dtype != np.float64 else -gap - 700, any_dtype)
+    x[:, 1] = 0
+    for got in (xent.log_softmax(x), xent.log_softmax(x[:1]), xent.log_softmax(np.asfortranarray(x))):
+        assert (got[:, 1] == 0).all() and np.signbit(got[:, 1]).all()
+    assert not np.signbit(xent.log_softmax(x[:, :1])).any()
