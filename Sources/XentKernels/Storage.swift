@@ -122,8 +122,8 @@ extension xentk_array {
 }
 
 extension Element {
-  /// Fetches `count` elements of a dtype, `stride` elements apart. `apart` is from each `width` of them to the next, where these
-  /// are rows of a tile, and the count whole widths; what lies `ahead` of those fetched is brought into the caches.
+  /// Fetches `count` elements of a dtype, `stride` elements apart; what lies `ahead` of those fetched is brought into the
+  /// caches. Of 16 bits whole widths that lie next to each other may become rows of a tile, `apart` from one to the next.
   @inline(never) static func gather(
     _ p: UnsafeRawPointer, _ dtype: Int, stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>,
     apart: Int = width, ahead: Int = 0
@@ -131,49 +131,65 @@ extension Element {
     switch dtype {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
-      fetch(p, stride, count, into: out, apart, ahead) {
+      fetch(p, stride, count, into: out, apart: width, ahead) {
         xentk_load_floats($0)
       } one: {
         from($0)
       }
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
-      forEachPlace(count, apart) { out[$1] = Self(rounding: p[$0 &* stride]) }
+      var i = 0
+      while i < count {
+        out[i] = Self(rounding: p[i &* stride])
+        i &+= 1
+      }
     case XENT_U8:
       let p = p.assumingMemoryBound(to: UInt8.self)
-      forEachPlace(count, apart) { out[$1] = Self(rounding: Double(p[$0 &* stride])) }
-    case XENT_F16: fetchHalves(p, stride, count, into: out, apart, ahead) { fromHalf($0) }
-    default: fetchHalves(p, stride, count, into: out, apart, ahead) { fromBrain($0) }
+      var i = 0
+      while i < count {
+        out[i] = Self(rounding: Double(p[i &* stride]))
+        i &+= 1
+      }
+    case XENT_F16: fetchHalves(p, stride, count, into: out, apart: apart, ahead) { fromHalf($0) }
+    default: fetchHalves(p, stride, count, into: out, apart: apart, ahead) { fromBrain($0) }
     }
   }
 
   @inline(__always) private static func fetchHalves(
-    _ p: UnsafeRawPointer, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ apart: Int,
-    _ ahead: Int, _ convert: (SIMD16<UInt16>) -> Floats
+    _ p: UnsafeRawPointer, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, apart: Int, _ ahead: Int,
+    _ convert: (SIMD16<UInt16>) -> Floats
   ) {
-    fetch(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out, apart, ahead) {
+    fetch(p.assumingMemoryBound(to: UInt16.self), stride, count, into: out, apart: apart, ahead) {
       convert(xentk_load_halves($0))
     } one: {
       from(convert(SIMD16(repeating: $0))[0])
     }
   }
 
-  /// Sixteen at a time where they lie next to each other, and one by one.
+  /// Sixteen at a time where they lie next to each other, and otherwise one by one.
   @inline(__always) private static func fetch<Stored>(
-    _ p: UnsafePointer<Stored>, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, _ apart: Int,
+    _ p: UnsafePointer<Stored>, _ stride: Int, _ count: Int, into out: UnsafeMutablePointer<Self>, apart: Int,
     _ ahead: Int, _ sixteen: (UnsafePointer<Stored>) -> Floats, one: (Stored) -> Self
   ) {
     if stride == 1 && count >= Floats.scalarCount {
-      forEachSixteen(count) { i in
+      return forEachSixteen(count) { i in
         xentk_prefetch(p + (i &+ ahead))
         storeFloats(sixteen(p + i), out + place(i, apart), apart: apart)
       }
-    } else {
-      forEachPlace(count, apart) { out[$1] = one(p[$0 &* stride]) }
+    }
+    var i = 0
+    while i < count {
+      out[i] = one(p[i &* stride])
+      i &+= 1
     }
   }
 
-  /// Puts `count` elements into a tensor, rounded to its dtype; `apart` and `ahead` as in `gather`.
+  /// Where element i is, the first of some of a width that are `apart` from the next.
+  @inline(__always) private static func place(_ i: Int, _ apart: Int) -> Int {
+    (i &>> width.trailingZeroBitCount) &* apart &+ (i & (width &- 1))
+  }
+
+  /// Puts `count` elements into a tensor, rounded to its dtype; `apart` and `ahead`, of 16 bits both, as in `gather`.
   @inline(never) static func scatter(
     _ source: UnsafePointer<Self>, _ count: Int, to p: UnsafeMutableRawPointer, _ dtype: Int, stride: Int,
     apart: Int = width, ahead: Int = aheadToWrite
@@ -181,10 +197,18 @@ extension Element {
     switch dtype {
     case XENT_F32:
       let p = p.assumingMemoryBound(to: Float.self)
-      forEachPlace(count, apart) { p[$0 &* stride] = Float(source[$1].widened) }
+      var i = 0
+      while i < count {
+        p[i &* stride] = Float(source[i].widened)
+        i &+= 1
+      }
     case XENT_F64:
       let p = p.assumingMemoryBound(to: Double.self)
-      forEachPlace(count, apart) { p[$0 &* stride] = source[$1].widened }
+      var i = 0
+      while i < count {
+        p[i &* stride] = source[i].widened
+        i &+= 1
+      }
     case XENT_F16: putHalves(source, count, to: p, stride, apart, ahead) { toHalf($0) }
     default: putHalves(source, count, to: p, stride, apart, ahead) { toBrain($0) }
     }
@@ -196,30 +220,16 @@ extension Element {
   ) {
     let p = p.assumingMemoryBound(to: UInt16.self)
     if stride == 1 && count >= Floats.scalarCount {
-      forEachSixteen(count) { i in
+      return forEachSixteen(count) { i in
         xentk_prefetch(p + (i &+ ahead))
         xentk_store_halves(p + i, convert(loadFloats(source + place(i, apart), apart: apart)))
       }
-    } else {
-      forEachPlace(count, apart) { p[$0 &* stride] = convert(Floats(repeating: toFloat(source[$1])))[0] }
     }
-  }
-
-  /// To be rounded again, to 16 bits.
-  @inline(__always) private static func toFloat(_ v: Self) -> Float {
-    xentk_floats(oddFloats(Doubles(repeating: v.widened)))[0]
-  }
-
-  /// Where element i is, of elements of which each `width` lie `apart` from the next.
-  @inline(__always) private static func place(_ i: Int, _ apart: Int) -> Int {
-    (i &>> width.trailingZeroBitCount) &* apart &+ (i & (width &- 1))
-  }
-
-  /// Calls `body` for each element's number and place.
-  @inline(__always) private static func forEachPlace(_ count: Int, _ apart: Int, _ body: (Int, Int) -> Void) {
     var i = 0
     while i < count {
-      body(i, place(i, apart))
+      // Rounded twice.
+      let float = xentk_floats(oddFloats(Doubles(repeating: source[i].widened)))[0]
+      p[i &* stride] = convert(Floats(repeating: float))[0]
       i &+= 1
     }
   }

@@ -43,6 +43,7 @@ extension Tile {
     let length = length & ~(E.width &- 1)
     let row = rows.position(start)
     let isOwn = Int(array.dtype) == E.dtype
+    let converted = converted(array, length)
     var c = 0
     while c < classes {
       let p = UnsafeRawPointer(array.address(row, c))
@@ -57,7 +58,13 @@ extension Tile {
           i &+= E.width
         }
       } else {
-        E.gather(p, Int(array.dtype), stride: 1, length, into: x + c &* E.width, apart: apart, ahead: length)
+        var i = 0
+        while i < length {
+          let to = x + (c &* E.width &+ i / E.width &* apart)
+          E.gather(
+            p + i &* Int(array.size), Int(array.dtype), stride: 1, converted, into: to, apart: apart, ahead: length)
+          i &+= converted
+        }
       }
       c &+= 1
     }
@@ -66,6 +73,11 @@ extension Tile {
 
   /// From a tile on the shelf to the next.
   @inline(__always) private var apart: Int { (classes &+ 1) &* E.width }
+
+  /// How many of a run of a class's elements are converted at a time.
+  @inline(__always) private func converted(_ array: xentk_array, _ length: Int) -> Int {
+    array.size == 2 ? length : E.width
+  }
 
   /// The lanes of rows that are not needed become 0: what is in them is not to be looked at.
   @inline(__always) func clearUnneeded(_ needed: Both<SIMD8<Int64>>) {
@@ -154,6 +166,7 @@ extension Tile {
   @inline(never) func writeAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) {
     let row = rows.position(start)
     let isOwn = Int(array.dtype) == E.dtype
+    let converted = converted(array, length)
     var c = 0
     while c < classes {
       let p = array.address(row, c)
@@ -168,7 +181,13 @@ extension Tile {
           i &+= E.width
         }
       } else {
-        E.scatter(x + c &* E.width, length, to: p, Int(array.dtype), stride: 1, apart: apart, ahead: length)
+        var i = 0
+        while i < length {
+          let from = UnsafePointer(x) + (c &* E.width &+ i / E.width &* apart)
+          E.scatter(
+            from, converted, to: p + i &* Int(array.size), Int(array.dtype), stride: 1, apart: apart, ahead: length)
+          i &+= converted
+        }
       }
       c &+= 1
     }
