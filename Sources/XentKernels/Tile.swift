@@ -246,48 +246,46 @@ struct Tile<E: Element> {
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
   ) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
-    let preload = E.Lanes(repeating: E.preload)
     var majors = nothing
-    @inline(__always) func add(_ c: Int, to sum: inout E.Lanes, _ rest: inout E.Lanes) {
-      let term = term(c, window, value, place)
-      if keepsTerms {
-        var scale = term.scale
-        if let place {
-          scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
-        }
-        E.store(scale, scales + c &* E.width)
-        E.store(term.minor, minors + c &* E.width)
-      }
-      (sum, rest) = E.sum(sum, rest, term)
-    }
-    // Of each four of the slots.
-    var total = Four(nothing, nothing, nothing, nothing)
-    var half = total
-    var slot = 0
-    while slot < classes && slot < E.width {
-      var sum = Four(preload, preload, preload, preload)
-      var rest = Four(nothing, nothing, nothing, nothing)
+    @inline(__always) func rest(_ slot: Int) -> E.Lanes {
+      var sum = E.Lanes(repeating: E.preload)
+      var rest = nothing
       var c = slot
-      while c &+ 4 <= classes {
-        add(c, to: &sum.a, &rest.a)
-        add(c &+ 1, to: &sum.b, &rest.b)
-        add(c &+ 2, to: &sum.c, &rest.c)
-        add(c &+ 3, to: &sum.d, &rest.d)
+      while c < classes {
+        let term = term(c, window, value, place)
+        if keepsTerms {
+          var scale = term.scale
+          if let place {
+            scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
+          }
+          E.store(scale, scales + c &* E.width)
+          E.store(term.minor, minors + c &* E.width)
+        }
+        (sum, rest) = E.sum(sum, rest, term)
         c &+= E.width
       }
-      if c < classes { add(c, to: &sum.a, &rest.a) }
-      if c &+ 1 < classes { add(c &+ 1, to: &sum.b, &rest.b) }
-      if c &+ 2 < classes { add(c &+ 2, to: &sum.c, &rest.c) }
-      majors += ((sum.a - preload) + (sum.b - preload)) + ((sum.c - preload) + (sum.d - preload))
-      half = half.map(rest) { $0 + $1 }
-      slot &+= 4
-      if slot & (E.width / 2 &- 1) == 0 {
-        total = total.map(half) { $0 + $1 }
-        half = Four(nothing, nothing, nothing, nothing)
-      }
+      majors += sum - E.Lanes(repeating: E.preload)
+      return rest
     }
-    total = total.map(half) { $0 + $1 }
-    let rest = (total.a + total.c) + (total.b + total.d)
+    var (a, b, c, d) = (nothing, nothing, nothing, nothing)
+    var half = 0
+    while half < classes && half < E.width {
+      var (e, f, g, h) = (nothing, nothing, nothing, nothing)
+      var slot = half
+      while slot < half &+ E.width / 2 {
+        e += rest(slot)
+        f += rest(slot &+ 1)
+        g += rest(slot &+ 2)
+        h += rest(slot &+ 3)
+        slot &+= 4
+      }
+      a += e
+      b += f
+      c += g
+      d += h
+      half &+= E.width / 2
+    }
+    let rest = (a + c) + (b + d)
     let hi = Halves(E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
     return (hi, Halves(repeating: 0))
   }
