@@ -54,20 +54,20 @@ import Testing
   /// Strides of either sign, and counts that are no whole steps.
   @Test func gatherAndScatterAreInverse() {
     for dtype in [XENT_F32, XENT_F64, XENT_F16, XENT_BF16] {
-      let size = bytes(of: Int32(dtype))
+      let size = bytes(of: dtype)
       let room = UnsafeMutableRawPointer.allocate(byteCount: 200 * size, alignment: 8)
       defer { room.deallocate() }
       for stride in [1, 3, -1, -2] {
         for count in [0, 1, 7, 15, 16, 17, 31, 64] {
           let start = room + (stride < 0 ? -(count - 1) * stride * size : 0)
           let given = (0..<64).map { Double($0) - 20 }
-          Double.scatter(given, count, to: start, Int32(dtype), stride: stride)
+          Double.scatter(given, count, to: start, dtype, stride: stride)
           var back = [Double](repeating: .nan, count: 64)
-          Double.gather(start, Int32(dtype), stride: stride, count, into: &back)
+          Double.gather(start, dtype, stride: stride, count, into: &back)
           #expect(Array(back[..<count]) == Array(given[..<count]))
           #expect(back[count...].filter { !$0.isNaN }.isEmpty)
           var narrow = [Float](repeating: 0, count: 64)
-          Float.gather(start, Int32(dtype), stride: stride, count, into: &narrow)
+          Float.gather(start, dtype, stride: stride, count, into: &narrow)
           #expect(narrow[..<count].map(Double.init) == Array(given[..<count]))
         }
       }
