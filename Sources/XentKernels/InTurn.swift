@@ -12,7 +12,8 @@ extension RowsKernel {
     _ start: Int, _ count: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
   ) {
     let isDirect = rows.source(problem.pointee.input, rows.position(start)).isDirect
-    let looksAhead = looksAhead(isDirect)
+    // Whether there is room for two rows: the terms of fetched elements go where these are, if there are more than half a chunk.
+    let looksAhead = isDirect || !keepsTerms || rows.classes <= chunk / 2
     let parts = xentk_states(rows.workspace).assumingMemoryBound(to: RowPart<Float>.self)
     var lane = Self.next(from: 0, count, needed)
     var waiting = -1
@@ -26,14 +27,9 @@ extension RowsKernel {
       if now >= 0 { sum(parts + (looksAhead ? 1 &- slot : slot), start &+ now, now, results) }
       waiting = looksAhead && lane < count ? lane : -1
       lane = Self.next(from: lane &+ 1, count, needed)
-      slot = 1 &- slot
+      slot = looksAhead ? 1 &- slot : 0
     }
     if keepsTerms { skip(start, count, needed) }
-  }
-
-  /// Whether there is room for two rows: the terms of fetched elements go where these are, if there are more than half a chunk.
-  @inline(__always) private func looksAhead(_ isDirect: Bool) -> Bool {
-    isDirect || !keepsTerms || rows.classes <= chunk / 2
   }
 
   /// Rows that nobody asks for.
@@ -58,8 +54,7 @@ extension RowsKernel {
     let row = rows.position(number)
     var x = UnsafePointer(problem.pointee.input.address(row).assumingMemoryBound(to: Float.self))
     if !isDirect {
-      let isSecond = slot == 1 && looksAhead(isDirect)
-      let room = terms + (keepsTerms ? isSecond ? chunk &+ chunk / 2 : chunk : isSecond ? chunk : 0)
+      let room = terms + (keepsTerms ? chunk &+ slot &* (chunk / 2) : slot &* chunk)
       rows.source(problem.pointee.input, row).fetch(0, rows.classes, into: room)
       x = UnsafePointer(room)
     }

@@ -9,6 +9,9 @@ struct Plan {
   /// Whether the work is worth waking other threads for.
   let isLarge: Bool
 
+  /// Elements of a segment, at least.
+  fileprivate static let worth: Int64 = 16384
+
   init(_ problem: UnsafePointer<xentk_problem>) {
     rows = problem.pointee.rows
     // An nll touches one element a row.
@@ -18,8 +21,7 @@ struct Plan {
     // CrossEntropy.swift); a row of 16384 elements is work enough on its own.
     let isTiled = Int(problem.pointee.operation) == XENTK_ROWS && problem.pointee.is_wide == 0 && touched <= 256
     let batch: Int64 = isTiled ? 16 : 8
-    let worth: Int64 = 16384
-    let enough = touched <= worth / batch ? batch : (worth + touched - 1) / touched
+    let enough = touched <= Self.worth / batch ? batch : (Self.worth + touched - 1) / touched
     let share = rows / Int64(XENTK_SEGMENTS) + (rows % Int64(XENTK_SEGMENTS) == 0 ? 0 : 1)
     let size = max(share, enough)
     rowsPerSegment = size <= batch ? size : (size + batch - 1) / batch * batch
@@ -66,9 +68,8 @@ struct Pieces {
   /// shape alone. nil elsewhere.
   init?(ofElements problem: UnsafePointer<xentk_problem>) {
     let (rows, size) = (problem.pointee.rows, problem.pointee.classes)
-    let worth: Int64 = 16384
-    guard Int(problem.pointee.operation) == XENTK_BINARY, size >= 2 * worth else { return nil }
-    let most = min(Int64(XENTK_SEGMENTS) / rows, size / worth)
+    guard Int(problem.pointee.operation) == XENTK_BINARY, size >= 2 * Plan.worth else { return nil }
+    let most = min(Int64(XENTK_SEGMENTS) / rows, size / Plan.worth)
     guard most > 1 else { return nil }
     // Whole strips of the kernel.
     let strip: Int64 = 256
