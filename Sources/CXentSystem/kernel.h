@@ -304,6 +304,14 @@ XENTK_MEMORY(floats, xentk_float16lanes)
 XENTK_MEMORY(doubles, xentk_double8lanes)
 #undef XENTK_MEMORY
 
+/* The same lanes, which the compiler is not to make half at a time because it sees that halves are asked for. */
+XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#endif
+  return v;
+}
+
 /* Whether any bit is set. */
 XENTK_INLINE int xentk_any(xentk_int16lanes mask) { return __builtin_reduce_or(mask) != 0; }
 XENTK_INLINE int xentk_any_doubles(xentk_long8lanes mask) { return __builtin_reduce_or(mask) != 0; }

@@ -31,6 +31,11 @@ struct Term<E: Element> {
   var scale, major, minor: E.Lanes
 }
 
+/// An exponential that is begun: x·(8 / ln 2) and the window's magic number, and what is left of x besides (of f64: x as it is).
+struct Reduced<E: Element> {
+  var biased, rest: E.Lanes
+}
+
 /// Four of a kind.
 struct Four<Value> {
   var a, b, c, d: Value
@@ -83,8 +88,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static var wholeNumber: Self { get }
 
   static func term(_ x: Lanes, _ magic: Lanes) -> Term<Self>
-  /// The same of four steps, operation by operation: a processor that looks ahead finds more of them ready.
-  static func terms(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Term<Self>>
+  /// The same of four steps, operation by operation: a processor that looks ahead finds more of them ready. In two halves, so
+  /// that the second of some steps can stand beside the first of those after them.
+  static func reduced(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Reduced<Self>>
+  static func terms(_ x: Four<Reduced<Self>>) -> Four<Term<Self>>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
   /// the two below, because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
@@ -100,6 +107,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func multiplyAdd(_ a: Lanes, _ b: Lanes, _ c: Lanes) -> Lanes
   /// Adds (sum − preload) + rest, an eighth of the lanes' places at a time, to high + low: `half` 0 or 1.
   static func flush(_ sum: Lanes, _ rest: Lanes, _ half: Int, to high: inout Doubles, _ low: inout Doubles)
+  /// The same, but not to be formed half by half.
+  static func whole(_ v: Lanes) -> Lanes
   /// Up to so many elements' sums leave the lanes as they are, in one step: see NUMERICS.md.
   static var folded: Int { get }
   /// The lanes' (sum − preload) + rest in one.
@@ -147,6 +156,8 @@ extension Element {
     let lost = major - (next - sum)
     return (next, rest + multiplyAdd(term.scale, term.minor, lost))
   }
+
+  @inline(__always) static func terms(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Term<Self>> { terms(reduced(x, magic)) }
 
   /// Elements that go through the registers together.
   @inline(__always) static var width: Int { halves &* 8 }
@@ -220,12 +231,17 @@ extension Float: Element {
       scale: scale(biased), major: Floats(repeating: 1), minor: fma(r * r, bend(r), r))
   }
 
-  @inline(__always) static func terms(_ x: Four<Floats>, _ magic: Floats) -> Four<Term<Float>> {
+  @inline(__always) static func reduced(_ x: Four<Floats>, _ magic: Floats) -> Four<Reduced<Float>> {
     let biased = x.map { fma($0, Floats(repeating: 0x1.715476p3), magic) }
     let n = biased.map { $0 - magic }
     let y = x.map(n) { fma($1, Floats(repeating: -0x1.62e43p-4), $0) }
     let r = y.map(n) { fma($1, Floats(repeating: 0x1.05c610p-32), $0) }
-    let scales = biased.map { scale($0) }
+    return biased.map(r) { Reduced(biased: $0, rest: $1) }
+  }
+
+  @inline(__always) static func terms(_ x: Four<Reduced<Float>>) -> Four<Term<Float>> {
+    let r = x.map { $0.rest }
+    let scales = x.map { scale($0.biased) }
     let slopes = r.map { fma(Floats(repeating: 0x1.55483ep-5), $0, Floats(repeating: 0x1.555c78p-3)) }
     let bends = slopes.map(r) { fma($0, $1, Floats(repeating: 0.5)) }
     let minors = r.map(bends) { fma($0 * $0, $1, $0) }
@@ -273,6 +289,7 @@ extension Float: Element {
   ) {
     high += (widened(sum, half) - 0x1p124) + widened(rest, half)  // 2^-48 at most in a chunk: low is not needed
   }
+  @inline(__always) static func whole(_ v: Floats) -> Floats { xentk_whole(v) }
   /// Of four steps: their majors' sum is below 2^125, in f32 without a loss, and the rests are added to no more often than
   /// in a whole strip.
   static var folded: Int { 64 }
@@ -363,8 +380,12 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
-  @inline(__always) static func terms(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Term<Double>> {
-    x.map { term($0, magic) }
+  @inline(__always) static func reduced(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Reduced<Double>> {
+    x.map { Reduced(biased: magic, rest: $0) }
+  }
+
+  @inline(__always) static func terms(_ x: Four<Reduced<Double>>) -> Four<Term<Double>> {
+    x.map { term($0.rest, $0.biased) }
   }
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
@@ -385,6 +406,7 @@ extension Double: Element {
     high = total
     low += lost + rest
   }
+  @inline(__always) static func whole(_ v: Doubles) -> Doubles { v }
   static var folded: Int { 0 }
   @inline(__always) static func folded(_ sum: Doubles, _ rest: Doubles) -> Double { .nan }
   @inline(__always) static func difference(

@@ -21,7 +21,7 @@ extension RowsKernel {
     while lane < count || waiting >= 0 {
       if lane < count {
         let target = Int(results.pointee.targets[lane])
-        (parts + slot).initialize(to: part(start &+ lane, target, slot, isDirect))
+        makePart(start &+ lane, target, slot, isDirect, in: parts + slot)
       }
       let now = looksAhead ? waiting : lane
       if now >= 0 { sum(parts + (looksAhead ? 1 &- slot : slot), start &+ now, now, results) }
@@ -48,9 +48,9 @@ extension RowsKernel {
   }
 
   /// A row, which is one part. There are two rooms for elements that cannot be used where they lie.
-  @inline(__always) private func part(
-    _ number: Int, _ target: Int, _ slot: Int, _ isDirect: Bool
-  ) -> RowPart<Float> {
+  @inline(__always) private func makePart(
+    _ number: Int, _ target: Int, _ slot: Int, _ isDirect: Bool, in part: UnsafeMutablePointer<RowPart<Float>>
+  ) {
     let row = rows.position(number)
     var x = UnsafePointer(problem.pointee.input.address(row).assumingMemoryBound(to: Float.self))
     if !isDirect {
@@ -59,7 +59,7 @@ extension RowsKernel {
       x = UnsafePointer(room)
     }
     let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
-    return RowPart(x, rows.classes, from: 0, keeping: kept, Stage(rows.workspace, Int32(truncatingIfNeeded: slot)))
+    RowPart.make(x, rows.classes, from: 0, keeping: kept, Stage(rows.workspace, Int32(truncatingIfNeeded: slot)), in: part)
   }
 
   /// Room for a chunk's terms. Those of step k take the place of the step's own elements, at the room's end, or of earlier ones.

@@ -209,7 +209,39 @@ struct Part<E: Element> {
     var high = Halves(repeating: 0)
     var low = Halves(repeating: 0)
     let ahead = ahead
+    @inline(__always) func begun(_ x: UnsafePointer<E>) -> Four<Reduced<E>> {
+      let steps = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { x + $0 }
+      steps.forEach { xentk_prefetch($0 + ahead) }
+      return E.reduced(steps.map { E.larger(E.load($0), lowest) }, magic)  // a NaN stays
+    }
+    @inline(__always) func flush(_ sum: StripSum<E>) {
+      let (heads, rest) = (E.whole(sum.heads), E.whole(sum.rest))
+      E.flush(heads, rest, 0, to: &high.low, &low.low)
+      if E.halves == 2 { E.flush(heads, rest, 1, to: &high.high, &low.high) }
+    }
     var first = 0
+    #if XENT_V4
+      let whole = count &- count % E.strip
+      if terms == nil && whole > 0 && anchor == 0 {
+        // The second half of four steps beside the first half of the next four: the processor looks ahead no further than some
+        // ten steps, and finds more that is ready.
+        var x = strip(0)
+        var next = begun(x)
+        var sum = StripSum<E>(terms: nil)
+        repeat {
+          let now = E.terms(next)
+          let isFirstHalf = first & (E.strip &- 1) == 0
+          first &+= E.strip / 2
+          if isFirstHalf { x += E.strip / 2 } else if first < whole { x = strip(first) }
+          next = begun(x)
+          sum.add(now)
+          if !isFirstHalf {
+            flush(sum)
+            sum = StripSum<E>(terms: nil)
+          }
+        } while first < whole
+      }
+    #endif
     while first < count {
       let x = strip(first, less: anchor)
       let count = E.wholeSteps(length(first))
@@ -217,20 +249,17 @@ struct Part<E: Element> {
       var i = 0
       #if XENT_FMA
         while i &+ 4 &* E.width <= count {
-          let steps = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { (x + i) + $0 }
-          steps.forEach { xentk_prefetch($0 + ahead) }
-          sum.add(E.terms(steps.map { E.larger(E.load($0), lowest) }, magic))
+          sum.add(E.terms(begun(x + i)))
           i &+= 4 &* E.width
         }
       #endif
       while i < count {
         xentk_prefetch(x + (i &+ ahead))
-        sum.add(E.term(E.larger(E.load(x + i), lowest), magic))  // a NaN stays
+        sum.add(E.term(E.larger(E.load(x + i), lowest), magic))
         i &+= E.width
       }
       if self.count <= E.folded { return (E.folded(sum.heads, sum.rest), 0) }
-      E.flush(sum.heads, sum.rest, 0, to: &high.low, &low.low)
-      if E.halves == 2 { E.flush(sum.heads, sum.rest, 1, to: &high.high, &low.high) }
+      flush(sum)
       first &+= E.strip
     }
     return E.hasLow ? reduced(high.low, low.low) : (reduced(high), 0)

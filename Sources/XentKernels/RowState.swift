@@ -43,7 +43,7 @@ struct RowPart<E: Element> {
   let index: Int
 
   /// The part that begins at `start` of the row.
-  @inline(never) init(
+  @inline(__always) init(
     _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
   ) {
     switch kept {
@@ -60,6 +60,14 @@ struct RowPart<E: Element> {
       return
     }
     largest = part.maximum()
+  }
+
+  /// The same, where it is to be: a copy would be made by loads of more than was stored by one store, which wait.
+  @inline(never) static func make(
+    _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>,
+    in part: UnsafeMutablePointer<RowPart<E>>
+  ) {
+    part.initialize(to: RowPart(x, count, from: start, keeping: kept, stage))
   }
 
   @inline(__always) func state() -> RowState { RowState(rest: part.sum(largest: largest), kept: kept, index: index) }
