@@ -235,11 +235,11 @@ struct RowsKernel {
       targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
     let isEmpty: Bool
     if isQuick {
-      let state = reading.onlyState()
+      let state = reading.onlyState().pointee
       set(lane, state, results)
       isEmpty = state.isEmpty
     } else {
-      let states = reading.states()
+      let states = reading.states().pointee
       if wanted.total { results.pointee.total.set(lane, states.total) }
       if wanted.target { results.pointee.target.set(lane, states.target) }
       if wanted.largest { results.pointee.largest.set(lane, states.largest) }
@@ -263,7 +263,7 @@ struct RowsKernel {
 
   /// The rows' sums, behind the tree of states.
   @inline(__always) var sums: UnsafeMutablePointer<Sums> {
-    (xentk_states(rows.workspace) + Reading.depth &* MemoryLayout<States>.stride).assumingMemoryBound(to: Sums.self)
+    (xentk_states(rows.workspace) + Reading.treeSize &* MemoryLayout<States>.stride).assumingMemoryBound(to: Sums.self)
   }
 
   /// The largest logits of the one row in a batch, behind those.

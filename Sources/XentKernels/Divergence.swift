@@ -263,6 +263,6 @@ extension Rows {
     Reading(
       source: source(array, row), row: row, wanted: wanted, target: -1,
       targetLogit: 0, top: nil
-    ).states().largest
+    ).states().pointee.largest
   }
 }

@@ -41,7 +41,7 @@ extension RowsKernel {
         let reading = Reading(
           source: rows.source(problem.pointee.input, row), row: row, wanted: wanted,
           target: Int(results.pointee.targets[0]), targetLogit: 0, top: nil)
-        place(piece).storeBytes(of: reading.onlyState(), as: RowState.self)
+        place(piece).storeBytes(of: reading.onlyState().pointee, as: RowState.self)
       }
       piece &+= 1
     }
@@ -55,9 +55,10 @@ extension RowsKernel {
     var tree = Tree<RowState>(rows.workspace)
     var piece = 0
     while piece < Int(problem.pointee.piece_count) {
-      tree.add(place(piece).load(as: RowState.self)) { $0 + $1 }
+      tree.next.initialize(to: place(piece).load(as: RowState.self))
+      tree.add { RowState.merge($0, $1) }
       piece &+= 1
     }
-    return tree.root { $0 + $1 }
+    return tree.root { RowState.merge($0, $1) }.pointee
   }
 }

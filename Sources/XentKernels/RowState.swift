@@ -19,15 +19,15 @@ struct RowState {
   /// Where it stands in the row, −1 for none.
   var index: Int
 
-  /// Both parts, `a` the one to the left. The smaller of two kept elements joins the others; of equal ones the first
-  /// stays.
-  @inline(never) static func + (a: RowState, b: RowState) -> RowState {
-    let rest = a.rest + b.rest
-    if b.index < 0 { return RowState(rest: rest, kept: a.kept, index: a.index) }
-    if a.index < 0 { return RowState(rest: rest, kept: b.kept, index: b.index) }
-    return a.kept >= b.kept
-      ? RowState(rest: rest + Wide.exp(b.kept), kept: a.kept, index: a.index)
-      : RowState(rest: rest + Wide.exp(a.kept), kept: b.kept, index: b.index)
+  /// Makes `a` of both parts, `a` the one to the left. The smaller of two kept elements joins the others; of equal ones the
+  /// first stays. In place and field by field: a copy of several waits until what was stored last is in L1.
+  @inline(never) static func merge(_ a: UnsafeMutablePointer<RowState>, _ b: UnsafePointer<RowState>) {
+    a.pointee.rest = a.pointee.rest + b.pointee.rest
+    if b.pointee.index < 0 { return }
+    let isFirst = a.pointee.index >= 0 && a.pointee.kept >= b.pointee.kept
+    let other = isFirst ? b.pointee.kept : a.pointee.kept
+    if a.pointee.index >= 0 { a.pointee.rest = a.pointee.rest + Wide.exp(other) }
+    if !isFirst { (a.pointee.kept, a.pointee.index) = (b.pointee.kept, b.pointee.index) }
   }
 
   /// The kept element's term back in.
@@ -80,10 +80,11 @@ struct RowPart<E: Element> {
 
 extension RowState {
   /// The state of a part of a row that begins at `start`.
-  @inline(never) init<E: Element>(
-    _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>
+  @inline(never) static func make<E: Element>(
+    _ x: UnsafePointer<E>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<E>,
+    in state: UnsafeMutablePointer<RowState>
   ) {
-    self = RowPart(x, count, from: start, keeping: kept, stage).state()
+    state.initialize(to: RowPart(x, count, from: start, keeping: kept, stage).state())
   }
 
   @inline(__always) static var nothing: RowState { RowState(rest: .zero, kept: -.infinity, index: -1) }

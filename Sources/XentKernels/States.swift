@@ -29,14 +29,12 @@ struct States {
   var largest = RowState.nothing
   var sums = Sums()
 
-  /// Both parts, `a` the one to the left.
-  @inline(never) static func merge(_ a: States, _ b: States, _ wanted: Wanted) -> States {
-    var both = States()
-    if wanted.total { both.total = a.total + b.total }
-    if wanted.target { both.target = a.target + b.target }
-    if wanted.largest { both.largest = a.largest + b.largest }
-    if wanted.sums { both.sums = a.sums + b.sums }
-    return both
+  /// Makes `a` of both parts, `a` the one to the left.
+  @inline(never) static func merge(_ a: UnsafeMutablePointer<States>, _ b: UnsafeMutablePointer<States>, _ wanted: Wanted) {
+    if wanted.total { RowState.merge(&a.pointee.total, &b.pointee.total) }
+    if wanted.target { RowState.merge(&a.pointee.target, &b.pointee.target) }
+    if wanted.largest { RowState.merge(&a.pointee.largest, &b.pointee.largest) }
+    if wanted.sums { a.pointee.sums = a.pointee.sums + b.pointee.sums }
   }
 }
 
@@ -51,63 +49,74 @@ struct Reading {
   /// Where the largest logits are wanted.
   let top: Top?
 
-  @inline(__always) private func chunkStates<E: Element>(_ x: UnsafePointer<E>, _ first: Int, _ count: Int) -> States {
+  @inline(__always) private func makeChunkStates<E: Element>(
+    _ x: UnsafePointer<E>, _ first: Int, _ count: Int, in states: UnsafeMutablePointer<States>
+  ) {
     let stage = Stage<E>(source.rows.workspace)
-    var states = States()
-    if wanted.total { states.total = RowState(x, count, from: first, keeping: .none, stage) }
-    if wanted.target { states.target = RowState(x, count, from: first, keeping: .element(target), stage) }
-    if wanted.largest { states.largest = RowState(x, count, from: first, keeping: .largest, stage) }
-    return states
+    if wanted.total { RowState.make(x, count, from: first, keeping: .none, stage, in: &states.pointee.total) }
+    if wanted.target { RowState.make(x, count, from: first, keeping: .element(target), stage, in: &states.pointee.target) }
+    if wanted.largest { RowState.make(x, count, from: first, keeping: .largest, stage, in: &states.pointee.largest) }
   }
 
-  @inline(never) private func states(_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> States {
-    var states =
-      source.rows.isWide
-      ? chunkStates(elements.assumingMemoryBound(to: Double.self), first, count)
-      : chunkStates(elements.assumingMemoryBound(to: Float.self), first, count)
-    if wanted.sums { states.sums = sums(elements, first, count, largest: states.largest.kept) }
+  @inline(never) private func make(
+    _ elements: UnsafeRawPointer, _ first: Int, _ count: Int, in states: UnsafeMutablePointer<States>
+  ) {
+    states.initialize(to: States())
+    if source.rows.isWide {
+      makeChunkStates(elements.assumingMemoryBound(to: Double.self), first, count, in: states)
+    } else {
+      makeChunkStates(elements.assumingMemoryBound(to: Float.self), first, count, in: states)
+    }
+    if wanted.sums { states.pointee.sums = sums(elements, first, count, largest: states.pointee.largest.kept) }
     if let top { source.rows.forEachStrip(of: elements, first, count) { top.add($0, $1, $2) } }
-    return states
   }
 
   /// The states of the row.
-  @inline(never) func states() -> States {
-    if source.rows.classes == 0 { return States() }
-    return merged {
-      states($0, $1, $2)
+  @inline(never) func states() -> UnsafeMutablePointer<States> {
+    merged {
+      make($0, $1, $2, in: $3)
     } by: {
       States.merge($0, $1, wanted)
     }
   }
 
   /// The only state that is wanted: as `states`, without the room for all the others.
-  @inline(__always) func onlyState() -> RowState {
+  @inline(__always) func onlyState() -> UnsafeMutablePointer<RowState> {
     let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
     let workspace = source.rows.workspace
-    return merged { elements, first, count in
-      source.rows.isWide
-        ? RowState(elements.assumingMemoryBound(to: Double.self), count, from: first, keeping: kept, Stage(workspace))
-        : RowState(elements.assumingMemoryBound(to: Float.self), count, from: first, keeping: kept, Stage(workspace))
+    return merged { elements, first, count, state in
+      if source.rows.isWide {
+        let x = elements.assumingMemoryBound(to: Double.self)
+        RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
+      } else {
+        let x = elements.assumingMemoryBound(to: Float.self)
+        RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
+      }
     } by: {
-      $0 + $1
+      RowState.merge($0, $1)
     }
   }
 
   /// The chunks' states, merged as a binary tree over their numbers. A subtree's state depends on its chunks alone, so
   /// that a part of the row that is a subtree, wherever it is computed, gives the same bits.
   @inline(__always) private func merged<State>(
-    _ state: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> State,
-    by merge: (_ left: State, _ right: State) -> State
-  ) -> State {
-    let range = source.rows.range
-    let classes = range.end &- range.first
-    if classes <= chunk { return state(source.elements(range.first, classes), range.first, classes) }
+    _ make: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int, _ state: UnsafeMutablePointer<State>) -> Void,
+    by merge: (_ left: UnsafeMutablePointer<State>, _ right: UnsafeMutablePointer<State>) -> Void
+  ) -> UnsafeMutablePointer<State> {
     var tree = Tree<State>(source.rows.workspace)
-    source.forEachChunk { elements, first, count in tree.add(state(elements, first, count), merge) }
+    let first = source.rows.range.first
+    if source.rows.range.end == first {
+      make(source.elements(first, 0), first, 0, tree.next)
+      return tree.next
+    }
+    source.forEachChunk { elements, first, count in
+      make(elements, first, count, tree.next)
+      tree.add(merge)
+    }
     return tree.root(merge)
   }
 
-  @inline(__always) static var depth: Int { Tree<States>.depth }
+  @inline(__always) static var treeSize: Int { Tree<States>.size }
 }
 
 /// States of a row's parts on their way to one: a binary tree over the parts' numbers.
@@ -118,35 +127,43 @@ struct Tree<State> {
   private var filled = 0
   private var number = 0
 
-  /// Levels, all that fits: enough for 2^21 chunks, 2^32 classes. The tree of a longer row is lopsided, and fixed no
+  /// Levels, all that fits: enough for 2^20 chunks, 2^31 classes. The tree of a longer row is lopsided, and fixed no
   /// less.
-  @inline(__always) static var depth: Int { 21 }
+  @inline(__always) static var depth: Int { 20 }
+  /// The room of a tree, in states.
+  @inline(__always) static var size: Int { depth &+ 1 }
 
   @inline(__always) init(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
     complete = xentk_states(workspace).assumingMemoryBound(to: State.self)
   }
 
-  @inline(__always) mutating func add(_ state: State, _ merge: (_ left: State, _ right: State) -> State) {
-    var all = state
+  /// Where the next part's state is to be before it is added.
+  @inline(__always) var next: UnsafeMutablePointer<State> { complete + filled }
+
+  /// Adds the part whose state is at `next`. `merge` makes the left state of both.
+  @inline(__always) mutating func add(
+    _ merge: (_ left: UnsafeMutablePointer<State>, _ right: UnsafeMutablePointer<State>) -> Void
+  ) {
     number &+= 1
     var digits = number
     while digits & 1 == 0 || filled == Self.depth {
       filled &-= 1
-      all = merge(complete[filled], all)
+      merge(complete + filled, complete + (filled &+ 1))
       digits &>>= 1
     }
-    complete[filled] = all
     filled &+= 1
   }
 
-  @inline(__always) func root(_ merge: (_ left: State, _ right: State) -> State) -> State {
+  /// The state of all parts, of one at least.
+  @inline(__always) func root(
+    _ merge: (_ left: UnsafeMutablePointer<State>, _ right: UnsafeMutablePointer<State>) -> Void
+  ) -> UnsafeMutablePointer<State> {
     var left = filled &- 1
-    var all = complete[left]
     while left > 0 {
       left &-= 1
-      all = merge(complete[left], all)
+      merge(complete + left, complete + (left &+ 1))
     }
-    return all
+    return complete
   }
 }
 
