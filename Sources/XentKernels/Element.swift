@@ -92,6 +92,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// that the second of some steps can stand beside the first of those after them.
   static func reduced(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Reduced<Self>>
   static func terms(_ x: Four<Reduced<Self>>) -> Four<Term<Self>>
+  static func begun(_ x: Lanes, _ magic: Lanes) -> Reduced<Self>
+  static func ended(_ x: Reduced<Self>) -> Term<Self>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
   /// the two below, because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
@@ -239,6 +241,13 @@ extension Float: Element {
     return biased.map(r) { Reduced(biased: $0, rest: $1) }
   }
 
+  @inline(__always) static func begun(_ x: Floats, _ magic: Floats) -> Reduced<Float> {
+    let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)
+    return Reduced(biased: biased, rest: remainder(x, biased - magic))
+  }
+  @inline(__always) static func ended(_ x: Reduced<Float>) -> Term<Float> {
+    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: fma(x.rest * x.rest, bend(x.rest), x.rest))
+  }
   @inline(__always) static func terms(_ x: Four<Reduced<Float>>) -> Four<Term<Float>> {
     let r = x.map { $0.rest }
     let scales = x.map { scale($0.biased) }
@@ -384,6 +393,10 @@ extension Double: Element {
     x.map { Reduced(biased: magic, rest: $0) }
   }
 
+  @inline(__always) static func begun(_ x: Doubles, _ magic: Doubles) -> Reduced<Double> {
+    Reduced(biased: magic, rest: x)
+  }
+  @inline(__always) static func ended(_ x: Reduced<Double>) -> Term<Double> { term(x.rest, x.biased) }
   @inline(__always) static func terms(_ x: Four<Reduced<Double>>) -> Four<Term<Double>> {
     x.map { term($0.rest, $0.biased) }
   }

@@ -84,6 +84,11 @@ struct Part<E: Element> {
     first == holeStrip ? UnsafePointer(stage.holed) : first == lastStrip ? UnsafePointer(stage.last) : x + first
   }
 
+  /// The same of a strip of whole steps.
+  @inline(__always) private func wholeStrip(_ first: Int) -> UnsafePointer<E> {
+    first == holeStrip ? UnsafePointer(stage.holed) : x + first
+  }
+
   /// Room for the lanes' largest of the strip that begins at `first`.
   @inline(__always) private func maxima(_ first: Int) -> UnsafeMutablePointer<E> {
     stage.maxima + first / E.strip &* E.width
@@ -225,16 +230,23 @@ struct Part<E: Element> {
       if terms == nil && whole > 0 && anchor == 0 {
         // The second half of four steps beside the first half of the next four: the processor looks ahead no further than some
         // ten steps, and finds more that is ready.
-        var x = strip(0)
+        var x = wholeStrip(0)
         var next = begun(x)
         var sum = StripSum<E>(terms: nil)
+        @inline(__always) func step(_ reduced: inout Reduced<E>, _ i: Int) {
+          let term = E.ended(reduced)
+          xentk_prefetch(x + (i &+ ahead))
+          reduced = E.begun(E.larger(E.load(x + i), lowest), magic)
+          sum.add(term)
+        }
         repeat {
-          let now = E.terms(next)
           let isFirstHalf = first & (E.strip &- 1) == 0
           first &+= E.strip / 2
-          if isFirstHalf { x += E.strip / 2 } else if first < whole { x = strip(first) }
-          next = begun(x)
-          sum.add(now)
+          if isFirstHalf { x += E.strip / 2 } else if first < whole { x = wholeStrip(first) }
+          step(&next.a, 0)
+          step(&next.b, E.width)
+          step(&next.c, 2 &* E.width)
+          step(&next.d, 3 &* E.width)
           if !isFirstHalf {
             flush(sum)
             sum = StripSum<E>(terms: nil)

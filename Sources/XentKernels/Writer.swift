@@ -131,7 +131,27 @@ struct Writer<E: Element> {
       down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
     @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
     var i = 0
-    #if XENT_FMA
+    #if XENT_V4
+      if 4 &* E.width <= count {
+        // As in a sum (Part.swift).
+        @inline(__always) func begun(_ i: Int) -> Reduced<E> { E.begun(E.larger(E.load(x + i), lowest), magic) }
+        var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map(begun)
+        @inline(__always) func put(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
+          let term = E.ended(reduced)
+          reduced = begun(ahead)
+          xentk_prefetch(out + (i &+ aheadToWrite))
+          E.store(value(term), out + i)
+        }
+        while i &+ 4 &* E.width <= count {
+          let ahead = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
+          put(&next.a, ahead, i)
+          put(&next.b, ahead &+ E.width, i &+ E.width)
+          put(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
+          put(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
+          i &+= 4 &* E.width
+        }
+      }
+    #elseif XENT_FMA
       while i &+ 4 &* E.width <= count {
         let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
         let terms = E.terms(steps.map { E.larger(E.load(x + $0), lowest) }, magic)
