@@ -161,6 +161,10 @@ extension Element {
 
   @inline(__always) static func terms(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Term<Self>> { terms(reduced(x, magic)) }
 
+  /// What is kept of the terms of what is left out of a sum: these are the smallest, and outputs made of them would be below
+  /// the normal numbers, where processors are slow.
+  @inline(__always) static var usualScale: Self { Self(rounding: powerOfTwo(sumShift.widened)) }
+
   /// Elements that go through the registers together.
   @inline(__always) static var width: Int { halves &* 8 }
   /// Elements summed in registers before the lanes go to f64. Part of the result.

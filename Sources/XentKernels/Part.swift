@@ -202,6 +202,7 @@ struct Part<E: Element> {
     let exponent = ((anchor == 0 ? largest : 0) * E.log2e + E.wholeNumber) - E.wholeNumber
     let window = Window<E>(shift: E.sumShift - exponent)
     let total = sum(window, less: anchor == 0 ? 0 : largest, terms: terms)
+    if let terms, hole >= 0 { terms[hole &+ (hole &- hole % E.width)] = E.usualScale }
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: exponent.widened, anchor: anchor)
   }

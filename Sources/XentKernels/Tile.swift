@@ -51,7 +51,7 @@ struct Tile<E: Element> {
     let largest = E.replacing(extremes.largest, with: extremes.second, where: kept, is: extremes.largest)
     let isDone = sums(kept, index, largest: largest, keepsTerms: keepsTerms, in: out)
     if keepsTerms && isDone {
-      let usual = Self.usualScale
+      let usual = E.usualScale
       forEachPlace { place, _ in scales[place] = usual }
     } else {
       put()
@@ -91,10 +91,6 @@ struct Tile<E: Element> {
       E.halves == 1 || classes > 16
     #endif
   }
-
-  /// What is kept of the terms of what is left out of a sum: these are the smallest, and outputs made of them would be below
-  /// the normal numbers, where processors are slow.
-  @inline(__always) private static var usualScale: E { E(rounding: powerOfTwo(E.sumShift.widened)) }
 
   @inline(__always) private static func number(_ c: Int) -> E.Lanes { E.Lanes(repeating: E.from(xentk_small_number(Int64(c)))) }
 
@@ -256,7 +252,7 @@ struct Tile<E: Element> {
         if keepsTerms {
           var scale = term.scale
           if let place {
-            scale = E.replacing(scale, with: E.Lanes(repeating: Self.usualScale), where: place, is: Self.number(c))
+            scale = E.replacing(scale, with: E.Lanes(repeating: E.usualScale), where: place, is: Self.number(c))
           }
           E.store(scale, scales + c &* E.width)
           E.store(term.minor, minors + c &* E.width)

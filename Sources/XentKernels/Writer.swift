@@ -206,7 +206,12 @@ struct Writer<E: Element> {
       E.store(value(i), out + i)
       i &+= E.width
     }
-    if i < count { E.storeFew(value(i), out + i, count &- i) }
+    if i < count {
+      // What fills up the last step is nearly nothing, and would be below the normal numbers, where processors are slow.
+      let few = count &- i
+      let scale = E.loadFew(terms + 2 &* i, few, else: E.usualScale)
+      E.storeFew(multiplier.output(scale: scale, minor: E.load(terms + (2 &* i &+ E.width))), out + i, few)
+    }
   }
 
   /// One by one in f64 with the exponents apart: factors of 1e300, of 1e-300, infinite ones and NaN.
