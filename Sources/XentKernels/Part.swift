@@ -228,12 +228,12 @@ struct Part<E: Element> {
     var first = 0
     #if XENT_V4
       let whole = count &- count % E.strip
-      if terms == nil && whole > 0 && anchor == 0 {
+      if whole > 0 && anchor == 0 {
         // The second half of four steps beside the first half of the next four: the processor looks ahead no further than some
         // ten steps, and finds more that is ready.
         var x = wholeStrip(0)
         var next = begun(x)
-        var sum = StripSum<E>(terms: nil)
+        var sum = StripSum<E>(terms: terms)
         @inline(__always) func step(_ reduced: inout Reduced<E>, _ i: Int) {
           let term = E.ended(reduced)
           xentk_prefetch(x + (i &+ ahead))
@@ -250,7 +250,7 @@ struct Part<E: Element> {
           step(&next.d, 3 &* E.width)
           if !isFirstHalf {
             flush(sum)
-            sum = StripSum<E>(terms: nil)
+            sum = StripSum<E>(terms: sum.terms)
           }
         } while first < whole
       }
