@@ -307,7 +307,7 @@ XENTK_MEMORY(doubles, xentk_double8lanes)
 /* The same lanes, which the compiler is not to make half at a time because it sees that halves are asked for. */
 XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
 #if defined(__AVX512F__)
-  __asm__("" : "+v"(v));
+  __asm__ volatile("" : "+v"(v));
 #endif
   return v;
 }

@@ -250,7 +250,7 @@ extension Float: Element {
     return Reduced(biased: biased, rest: remainder(x, biased - magic))
   }
   @inline(__always) static func ended(_ x: Reduced<Float>) -> Term<Float> {
-    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: fma(x.rest * x.rest, bend(x.rest), x.rest))
+    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: expm1(x.rest))
   }
   @inline(__always) static func terms(_ x: Four<Reduced<Float>>) -> Four<Term<Float>> {
     let r = x.map { $0.rest }
@@ -269,15 +269,33 @@ extension Float: Element {
 
   /// γ·2^(n/8), n and the window's shift being the low bits.
   @inline(__always) private static func scale(_ biased: Floats) -> Floats {
-    // 8 entries of γ·2^(j/8) less the exponent field and less j, which the shift below adds.
-    let eight =
-      (SIMD8<Int32>(
-        0x3f8b_3a3e, 0x3f97_d424, 0x3fa5_9202, 0x3fb4_8e45, 0x3fc4_e5be, 0x3fd6_b7da, 0x3fea_26de, 0x3fff_5829)
-        &- 0x3f80_0000) &- (SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7) &<< 20)
-    let table = SIMD16(lowHalf: eight, highHalf: eight)
-    let index = unsafeBitCast(biased, to: SIMD16<Int32>.self)
-    return unsafeBitCast((index &<< 20) &+ xentk_lookup(table, index), to: Floats.self)
+    scale(
+      biased,
+      table(SIMD8(0x1.16747cp0, 0x1.2fa848p0, 0x1.4b2404p0, 0x1.691c8ap0, 0x1.89cb7cp0, 0x1.ad6fb4p0, 0x1.d44dbcp0, 0x1.feb052p0)))
   }
+
+  /// Eight floats times 2^(n/8 − j/8), j = n mod 8.
+  @inline(__always) static func scale(_ biased: Floats, _ table: Floats) -> Floats {
+    let index = unsafeBitCast(biased, to: SIMD16<Int32>.self)
+    return unsafeBitCast((index &<< 20) &+ xentk_lookup(unsafeBitCast(table, to: SIMD16<Int32>.self), index), to: Floats.self)
+  }
+
+  /// Entry n mod 8 of eight that stand twice in a row.
+  @inline(__always) static func entry(_ eight: Floats, _ biased: Floats) -> Floats {
+    unsafeBitCast(
+      xentk_lookup(unsafeBitCast(eight, to: SIMD16<Int32>.self), unsafeBitCast(biased, to: SIMD16<Int32>.self)),
+      to: Floats.self)
+  }
+
+  /// The floats' bits less the exponent field of 1 and less j, which `scale` adds.
+  @inline(__always) static func table(_ floats: SIMD8<Float>) -> Floats {
+    let eight =
+      (unsafeBitCast(floats, to: SIMD8<Int32>.self) &- 0x3f80_0000) &- (SIMD8<Int32>(0, 1, 2, 3, 4, 5, 6, 7) &<< 20)
+    return unsafeBitCast(SIMD16(lowHalf: eight, highHalf: eight), to: Floats.self)
+  }
+
+  /// exp(r) − 1.
+  @inline(__always) static func expm1(_ r: Floats) -> Floats { fma(r * r, bend(r), r) }
 
   /// (exp(r) − 1 − r) / r² by a minimax polynomial, error of exp(r) 2^-29.
   @inline(__always) private static func bend(_ r: Floats) -> Floats {

@@ -238,6 +238,7 @@ struct Part<E: Element> {
           let term = E.ended(reduced)
           xentk_prefetch(x + (i &+ ahead))
           reduced = E.begun(E.larger(E.load(x + i), lowest), magic)
+          reduced.rest = E.whole(reduced.rest)
           sum.add(term)
         }
         repeat {

@@ -38,6 +38,32 @@ extension Element {
   if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
+/// The same, for f32 rows of so many classes that a table of them pays: factor / total times 2^(j/8), j = 0 … 7, each as a float
+/// and what that is short of, relatively.
+struct Shares8 {
+  private let table, rests, down: Floats
+
+  /// (hi + lo), from 1 to 2 or from −2 to −1.
+  @inline(__always) init(_ hi: Double, _ lo: Double) {
+    let powers = Doubles(
+      1, 0x1.172b83c7d517bp0, 0x1.306fe0a31b715p0, 0x1.4bfdad5362a27p0, 0x1.6a09e667f3bcdp0, 0x1.8ace5422aa0dbp0,
+      0x1.ae89f995ad3adp0, 0x1.d5818dcfba487p0)
+    let products = powers * hi + powers * lo
+    let floats = xentk_floats(products)
+    let widened = xentk_doubles(floats)
+    let rests = xentk_floats((products - widened) / widened)
+    table = Float.table(floats)
+    self.rests = xentk_join(rests, rests)
+    down = Floats(repeating: Float(powerOfTwo(-Float.outputShift.widened)))
+  }
+
+  @inline(__always) func output(_ x: Reduced<Float>) -> Floats {
+    let rest = x.rest + Float.entry(rests, x.biased)
+    let scale = Float.scale(x.biased, table)
+    return fma(scale, Float.expm1(rest), scale) * down
+  }
+}
+
 /// factor / total as kh + kl, and the power of two that outputs are brought down by.
 struct Multiplier<E: Element> {
   // Of everything but the product the negative, which spares turning the sign of the product.
@@ -124,55 +150,49 @@ struct Writer<E: Element> {
   @inline(never) private static func write(
     _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
   ) {
-    let magic = E.Lanes(repeating: window.magic)
-    let lowest = E.Lanes(repeating: window.lowest)
     let multiplier = Multiplier<E>(
       E.Lanes(repeating: hi), E.Lanes(repeating: lo),
       down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
-    @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
+    write(x, to: out, count, window) { multiplier.output(E.ended($0)) }
+  }
+
+  @inline(__always) private static func write(
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>,
+    _ value: (Reduced<E>) -> E.Lanes
+  ) {
+    let magic = E.Lanes(repeating: window.magic)
+    let lowest = E.Lanes(repeating: window.lowest)
+    @inline(__always) func begun(_ x: E.Lanes) -> Reduced<E> { E.begun(E.larger(x, lowest), magic) }
+    @inline(__always) func put(_ reduced: Reduced<E>, _ i: Int) {
+      xentk_prefetch(out + (i &+ aheadToWrite))
+      E.store(value(reduced), out + i)
+    }
     var i = 0
     #if XENT_V4
       if 4 &* E.width <= count {
         // As in a sum (Part.swift).
-        @inline(__always) func begun(_ i: Int) -> Reduced<E> { E.begun(E.larger(E.load(x + i), lowest), magic) }
-        var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map(begun)
-        @inline(__always) func put(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
-          let term = E.ended(reduced)
-          reduced = begun(ahead)
-          xentk_prefetch(out + (i &+ aheadToWrite))
-          E.store(value(term), out + i)
+        var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { begun(E.load(x + $0)) }
+        @inline(__always) func turn(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
+          let now = reduced
+          reduced = begun(E.load(x + ahead))
+          reduced.rest = E.whole(reduced.rest)
+          put(now, i)
         }
         while i &+ 4 &* E.width <= count {
           let ahead = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
-          put(&next.a, ahead, i)
-          put(&next.b, ahead &+ E.width, i &+ E.width)
-          put(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
-          put(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
+          turn(&next.a, ahead, i)
+          turn(&next.b, ahead &+ E.width, i &+ E.width)
+          turn(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
+          turn(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
           i &+= 4 &* E.width
         }
       }
-    #elseif XENT_FMA
-      while i &+ 4 &* E.width <= count {
-        let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
-        let terms = E.terms(steps.map { E.larger(E.load(x + $0), lowest) }, magic)
-        let values = terms.map(value)
-        steps.forEach { xentk_prefetch(out + ($0 &+ aheadToWrite)) }
-        E.store(values.a, out + steps.a)
-        E.store(values.b, out + steps.b)
-        E.store(values.c, out + steps.c)
-        E.store(values.d, out + steps.d)
-        i &+= 4 &* E.width
-      }
     #endif
     while i &+ E.width <= count {
-      E.store(value(E.term(E.larger(E.load(x + i), lowest), magic)), out + i)
+      put(begun(E.load(x + i)), i)
       i &+= E.width
     }
-    if i < count {
-      let few = count &- i
-      let term = E.term(E.larger(E.loadFew(x + i, few, else: 0), lowest), magic)
-      E.storeFew(value(term), out + i, few)
-    }
+    if i < count { E.storeFew(value(begun(E.loadFew(x + i, count &- i, else: 0))), out + i, count &- i) }
   }
 
   /// The same from the terms of a sum that has this exponent, of scales without a major part (f32): bit by bit what
@@ -242,6 +262,26 @@ struct Writer<E: Element> {
   }
 }
 
+extension Writer where E == Float {
+  /// `write` for rows of many classes: of other bits.
+  @inline(__always) func writeLong(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
+    guard total.isOrdinary && isInRange && total.anchor == 0 else { return write(x, to: out, count) }
+    let (hi, lo) = quotient(1)
+    let exponent = Double(Int((hi.bitPattern &>> 52) & 0x7FF) &- 1023)
+    let unit = powerOfTwo(-exponent)
+    let window = Window<Float>(shift: Float(exponent - total.exponent) + Float.outputShift)
+    Self.writeLong(x, to: out, count, window, hi * unit, lo * unit)
+  }
+
+  @inline(never) private static func writeLong(
+    _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
+    _ lo: Double
+  ) {
+    let shares = Shares8(hi, lo)
+    write(x, to: out, count, window) { shares.output($0) }
+  }
+}
+
 extension Source {
   /// Writes factor·exp(x) / total to every class.
   @inline(never) func writeSoftmax(total: Wide, factor: (hi: Double, lo: Double), to sink: Sink) {
@@ -252,7 +292,9 @@ extension Source {
       if rows.isWide {
         wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
       } else {
-        narrow.write(elements.assumingMemoryBound(to: Float.self), to: room.assumingMemoryBound(to: Float.self), count)
+        let x = elements.assumingMemoryBound(to: Float.self)
+        let out = room.assumingMemoryBound(to: Float.self)
+        if rows.classes > chunk { narrow.writeLong(x, to: out, count) } else { narrow.write(x, to: out, count) }
       }
       sink.put(first, count)
     }
