@@ -48,6 +48,19 @@ struct Stage<E: Element> {
   }
 }
 
+/// What a part's sum is relative to, found with its largest element: at the sum's start it would be waited for.
+struct Reference<E: Element> {
+  let largest, exponent: E
+  let window: Window<E>
+
+  @inline(__always) init(_ largest: E) {
+    self.largest = largest
+    let isNear = Wide.anchor(for: largest.widened) == 0
+    exponent = ((isNear ? largest : 0) * E.log2e + E.wholeNumber) - E.wholeNumber
+    window = Window(shift: E.sumShift - exponent)
+  }
+}
+
 /// A run of at most `chunk` elements, without the one at `hole` (−1: all of them).
 struct Part<E: Element> {
   let x: UnsafePointer<E>
@@ -190,21 +203,20 @@ struct Part<E: Element> {
   @inline(__always) private var ahead: Int { max(2 &* chunk, count < chunk ? 3 &* count : 0) }
 
   /// Σ exp(x) over the part, whose largest element is known.
-  @inline(never) func sum(largest: E) -> Wide { sum(largest, terms: nil) }
+  @inline(never) func sum(_ reference: Reference<E>) -> Wide { wide(reference, nil) }
 
   /// The same, and each step's terms go to `terms`, scales before minor parts: of no use where the sum is no ordinary one
   /// or has an anchor.
-  @inline(never) func sum(largest: E, terms: UnsafeMutablePointer<E>) -> Wide { sum(largest, terms: terms) }
+  @inline(never) func sum(_ reference: Reference<E>, terms: UnsafeMutablePointer<E>) -> Wide { wide(reference, terms) }
 
-  @inline(__always) private func sum(_ largest: E, terms: UnsafeMutablePointer<E>?) -> Wide {
+  @inline(__always) private func wide(_ reference: Reference<E>, _ terms: UnsafeMutablePointer<E>?) -> Wide {
+    let largest = reference.largest
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let anchor = Wide.anchor(for: largest.widened)
-    let exponent = ((anchor == 0 ? largest : 0) * E.log2e + E.wholeNumber) - E.wholeNumber
-    let window = Window<E>(shift: E.sumShift - exponent)
-    let total = sum(window, less: anchor == 0 ? 0 : largest, terms: terms)
+    let total = sum(reference.window, less: anchor == 0 ? 0 : largest, terms: terms)
     if let terms, hole >= 0 { terms[hole &+ (hole &- hole % E.width)] = E.usualScale }
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
-    return Wide(total.hi * scale, total.lo * scale, exponent: exponent.widened, anchor: anchor)
+    return Wide(total.hi * scale, total.lo * scale, exponent: reference.exponent.widened, anchor: anchor)
   }
 
   @inline(__always) private func sum(

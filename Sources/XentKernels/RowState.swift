@@ -38,7 +38,7 @@ struct RowState {
 struct RowPart<E: Element> {
   private let part: Part<E>
   /// Of the elements in the sum.
-  private let largest: E
+  private let reference: Reference<E>
   let kept: Double
   let index: Int
 
@@ -56,10 +56,10 @@ struct RowPart<E: Element> {
     case .largest:
       var part = Part(x, count: count, hole: -1, stage: stage)
       let (value, first, others) = part.leaveOutFirstMaximum()
-      (self.part, largest, self.kept, index) = (part, others, value.widened, first >= 0 ? start &+ first : -1)
+      (self.part, reference, self.kept, index) = (part, Reference(others), value.widened, first >= 0 ? start &+ first : -1)
       return
     }
-    largest = part.maximum()
+    reference = Reference(part.maximum())
   }
 
   /// The same, where it is to be: a copy would be made by loads of more than was stored by one store, which wait.
@@ -70,11 +70,11 @@ struct RowPart<E: Element> {
     part.initialize(to: RowPart(x, count, from: start, keeping: kept, stage))
   }
 
-  @inline(__always) func state() -> RowState { RowState(rest: part.sum(largest: largest), kept: kept, index: index) }
+  @inline(__always) func state() -> RowState { RowState(rest: part.sum(reference), kept: kept, index: index) }
 
   /// The same; each step's terms go to `terms`.
   @inline(__always) func state(terms: UnsafeMutablePointer<E>) -> RowState {
-    RowState(rest: part.sum(largest: largest, terms: terms), kept: kept, index: index)
+    RowState(rest: part.sum(reference, terms: terms), kept: kept, index: index)
   }
 }
 
