@@ -167,8 +167,10 @@ extension Element {
 
   /// Elements that go through the registers together.
   @inline(__always) static var width: Int { halves &* 8 }
-  /// Elements summed in registers before the lanes go to f64. Part of the result.
+  /// Elements of which the rests are summed on their own. Part of the result, as is the next.
   @inline(__always) static var strip: Int { width &* 8 }
+  /// Elements summed in registers before the lanes go to f64.
+  @inline(__always) static var group: Int { strip &* 4 }
 
   /// Whether sums in f64 have a low part: those of f32 lose nothing that matters.
   @inline(__always) static var hasLow: Bool { halves == 1 }

@@ -232,12 +232,24 @@ struct Part<E: Element> {
       steps.forEach { xentk_prefetch($0 + ahead) }
       return E.reduced(steps.map { E.larger(E.load($0), lowest) }, magic)  // a NaN stays
     }
-    @inline(__always) func flush(_ sum: StripSum<E>) {
+    var sum = GroupSum<E>(terms: terms)
+    @inline(__always) func endStrip(_ next: Int) {
+      sum.endStrip()
+      guard next & (E.group &- 1) == 0 || next >= count else { return }
       let (heads, rest) = (E.whole(sum.heads), E.whole(sum.rest))
       E.flush(heads, rest, 0, to: &high.low, &low.low)
       if E.halves == 2 { E.flush(heads, rest, 1, to: &high.high, &low.high) }
+      sum = GroupSum<E>(terms: sum.terms)
     }
     var first = 0
+    if count <= E.folded {
+      let x = strip(0, less: anchor)
+      while first < E.wholeSteps(count) {
+        sum.addInOneChain(E.term(E.larger(E.load(x + first), lowest), magic))
+        first &+= E.width
+      }
+      return (E.folded(sum.heads, sum.rest), 0)
+    }
     #if XENT_V4
       let whole = count &- count % E.strip
       if whole > 0 && anchor == 0 {
@@ -245,7 +257,6 @@ struct Part<E: Element> {
         // ten steps, and finds more that is ready.
         var x = wholeStrip(0)
         var next = begun(x)
-        var sum = StripSum<E>(terms: terms)
         @inline(__always) func step(_ reduced: inout Reduced<E>, _ i: Int) {
           let term = E.ended(reduced)
           xentk_prefetch(x + (i &+ ahead))
@@ -261,17 +272,13 @@ struct Part<E: Element> {
           step(&next.b, E.width)
           step(&next.c, 2 &* E.width)
           step(&next.d, 3 &* E.width)
-          if !isFirstHalf {
-            flush(sum)
-            sum = StripSum<E>(terms: sum.terms)
-          }
+          if !isFirstHalf { endStrip(first) }
         } while first < whole
       }
     #endif
     while first < count {
       let x = strip(first, less: anchor)
       let count = E.wholeSteps(length(first))
-      var sum = StripSum<E>(terms: terms.map { $0 + 2 &* first })
       var i = 0
       #if XENT_FMA
         while i &+ 4 &* E.width <= count {
@@ -284,9 +291,8 @@ struct Part<E: Element> {
         sum.add(E.term(E.larger(E.load(x + i), lowest), magic))
         i &+= E.width
       }
-      if self.count <= E.folded { return (E.folded(sum.heads, sum.rest), 0) }
-      flush(sum)
       first &+= E.strip
+      endStrip(first)
     }
     return E.hasLow ? reduced(high.low, low.low) : (reduced(high), 0)
   }
@@ -301,20 +307,23 @@ struct Part<E: Element> {
   }
 }
 
-/// A strip's sum, lane by lane.
-private struct StripSum<E: Element> {
+/// The sum of a group of strips, lane by lane.
+private struct GroupSum<E: Element> {
   var heads = E.Lanes(repeating: E.preload)
-  var rest = E.Lanes(repeating: 0)
+  /// Of the strips before, and of this strip's steps in two chains, the next step's first.
+  private(set) var rest = E.Lanes(repeating: 0)
+  private var next = E.Lanes(repeating: 0)
+  private var other = E.Lanes(repeating: 0)
   /// Where the next terms are to be kept.
-  var terms: UnsafeMutablePointer<E>?
+  private(set) var terms: UnsafeMutablePointer<E>?
+
+  @inline(__always) init(terms: UnsafeMutablePointer<E>?) { self.terms = terms }
 
   @inline(__always) mutating func add(_ term: Term<E>) {
-    if let terms {
-      E.store(term.scale, terms)
-      E.store(term.minor, terms + E.width)
-      self.terms = terms + 2 &* E.width
-    }
-    (heads, rest) = E.sum(heads, rest, term)
+    keep(term)
+    let chain = next
+    next = other
+    (heads, other) = E.sum(heads, chain, term)
   }
 
   @inline(__always) mutating func add(_ terms: Four<Term<E>>) {
@@ -322,6 +331,24 @@ private struct StripSum<E: Element> {
     add(terms.b)
     add(terms.c)
     add(terms.d)
+  }
+
+  @inline(__always) mutating func addInOneChain(_ term: Term<E>) {
+    keep(term)
+    (heads, rest) = E.sum(heads, rest, term)
+  }
+
+  @inline(__always) private mutating func keep(_ term: Term<E>) {
+    guard let terms else { return }
+    E.store(term.scale, terms)
+    E.store(term.minor, terms + E.width)
+    self.terms = terms + 2 &* E.width
+  }
+
+  @inline(__always) mutating func endStrip() {
+    rest += next + other
+    next = E.Lanes(repeating: 0)
+    other = next
   }
 }
 

@@ -286,6 +286,7 @@ struct Tile<E: Element> {
     return (hi, Halves(repeating: 0))
   }
 
+  /// The same of more classes, a group of strips at most (Part.swift).
   @inline(__always) private func summed(
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ slots: Slots<E>
   ) -> (hi: Halves, lo: Halves) {
@@ -293,7 +294,7 @@ struct Tile<E: Element> {
     while c < classes {
       slots.add(term(c, window, value), c)
       c &+= 1
-      if c & (E.strip &- 1) == 0 && c < classes { slots.flush(isFirst: c == E.strip) }
+      if c & (E.strip &- 1) == 0 { slots.endStrip(c) }
     }
     if c & (E.width &- 1) != 0 {
       // What fills up the last step.
@@ -303,10 +304,9 @@ struct Tile<E: Element> {
         c &+= 1
       }
     }
-    let hasStrips = c > E.strip
-    if hasStrips { slots.flush(isFirst: false) }
-    let low = slots.reduced(0, isFlushed: hasStrips)
-    let high = E.halves == 2 ? slots.reduced(1, isFlushed: hasStrips) : low
+    if classes & (E.strip &- 1) != 0 { slots.endStrip(c) }
+    let low = slots.reduced(0)
+    let high = E.halves == 2 ? slots.reduced(1) : low
     return (Halves(low.hi, high.hi), Halves(low.lo, high.lo))
   }
 
@@ -380,7 +380,7 @@ struct Tile<E: Element> {
 
 /// A tile's sums: `width` of them for each row, as lanes and strips make them, on their way to one.
 struct Slots<E: Element> {
-  private let sums, rests: UnsafeMutablePointer<E>
+  private let sums, rests, even, odd: UnsafeMutablePointer<E>
   private let high, low: UnsafeMutablePointer<Double>
   /// Room for an element of each row, and for where it is in a tile.
   let kept: UnsafeMutablePointer<E>
@@ -389,46 +389,38 @@ struct Slots<E: Element> {
   @inline(__always) init(_ memory: UnsafeMutableRawPointer) {
     let size = E.width &* E.width
     sums = memory.assumingMemoryBound(to: E.self)
-    rests = sums + size
-    high = UnsafeMutableRawPointer(rests + size).assumingMemoryBound(to: Double.self)
+    (rests, even, odd) = (sums + size, sums + 2 &* size, sums + 3 &* size)
+    high = UnsafeMutableRawPointer(sums + 4 &* size).assumingMemoryBound(to: Double.self)
     low = high + size
-    kept = UnsafeMutableRawPointer(low + size).assumingMemoryBound(to: E.self)
+    kept = UnsafeMutableRawPointer(E.hasLow ? low + size : low).assumingMemoryBound(to: E.self)
     places = UnsafeMutableRawPointer(kept + E.width).assumingMemoryBound(to: Int64.self)
   }
 
-  /// Adds the term of class c. The first of a strip finds nothing there.
+  /// Adds the term of class c. The first of all finds no sum there, and the first of a strip no rest.
   @inline(__always) func add(_ term: Term<E>, _ c: Int) {
     let at = (c & (E.width &- 1)) &* E.width
-    let isFirst = c & (E.strip &- 1) < E.width
-    let (sum, rest) = E.sum(
-      isFirst ? E.Lanes(repeating: E.preload) : E.load(sums + at), isFirst ? E.Lanes(repeating: 0) : E.load(rests + at),
-      term)
-    E.store(sum, sums + at)
-    E.store(rest, rests + at)
+    let rests = (c & E.width == 0 ? even : odd) + at
+    let sum = c < E.width ? E.Lanes(repeating: E.preload) : E.load(sums + at)
+    let rest = c & (E.strip &- 1) < 2 &* E.width ? E.Lanes(repeating: 0) : E.load(rests)
+    let both = E.sum(sum, rest, term)
+    E.store(both.sum, sums + at)
+    E.store(both.rest, rests)
   }
 
-  /// A strip ends.
-  @inline(__always) func flush(isFirst: Bool) {
+  /// A strip ends before class c.
+  @inline(__always) func endStrip(_ c: Int) {
+    let isFirst = c <= E.strip
+    let hasOdd = (c &- 1) & (E.strip &- 1) >= E.width
     var at = 0
     while at < E.width &* E.width {
-      let sum = E.load(sums + at)
-      let rest = E.load(rests + at)
-      flush(sum, rest, 0, isFirst, at)
-      if E.halves == 2 { flush(sum, rest, 1, isFirst, at &+ step) }
+      let rest = hasOdd ? E.load(even + at) + E.load(odd + at) : E.load(even + at)
+      E.store(isFirst ? rest : E.load(rests + at) + rest, rests + at)
       at &+= E.width
     }
   }
 
-  @inline(__always) private func flush(_ sum: E.Lanes, _ rest: E.Lanes, _ half: Int, _ isFirst: Bool, _ at: Int) {
-    var h = isFirst ? Doubles() : Double.load(high + at)
-    var l = isFirst || !E.hasLow ? Doubles() : Double.load(low + at)
-    E.flush(sum, rest, half, to: &h, &l)
-    Double.store(h, high + at)
-    if E.hasLow { Double.store(l, low + at) }
-  }
-
-  /// `reduced` (Part.swift) of eight rows: halves onto halves. Not `isFlushed`: there is one strip, still in f32.
-  @inline(__always) func reduced(_ half: Int, isFlushed: Bool) -> (hi: Doubles, lo: Doubles) {
+  /// `reduced` (Part.swift) of eight rows: halves onto halves.
+  @inline(__always) func reduced(_ half: Int) -> (hi: Doubles, lo: Doubles) {
     let high = high + half &* step
     let low = low + half &* step
     var count = E.width
@@ -438,7 +430,7 @@ struct Slots<E: Element> {
       while slot < count {
         let one = slot &* E.width
         let other = (slot &+ count) &* E.width
-        let isNew = !isFlushed && count == E.width / 2
+        let isNew = count == E.width / 2
         let (a, aLow) = isNew ? value(one, half) : loaded(high + one, low + one)
         let (b, bLow) = isNew ? value(other, half) : loaded(high + other, low + other)
         if E.hasLow {
@@ -464,7 +456,6 @@ struct Slots<E: Element> {
     (Double.load(high), E.hasLow ? Double.load(low) : Doubles())
   }
 
-  /// A sum of the only strip.
   @inline(__always) private func value(_ at: Int, _ half: Int) -> (Doubles, Doubles) {
     var high = Doubles()
     var low = Doubles()

@@ -26,7 +26,7 @@ import Testing
         let reading = Reading(
           source: rows.source(problem.pointee.input, row), row: row, wanted: wanted, target: target,
           targetLogit: x.indices.contains(target) ? x[target].widened : 0, top: nil)
-        return reading.states()
+        return reading.states().pointee
       }
     }
   }
@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func theWorkspaceHoldsTheTree() {
-    let tree = Reading.depth * MemoryLayout<States>.stride
+    let tree = Reading.treeSize * MemoryLayout<States>.stride
     let rows = 8 * MemoryLayout<Sums>.stride + Int(XENT_MAX_TOP) * MemoryLayout<Top.Entry>.stride
     #expect(tree + rows <= Int(XENTK_STATES))
     #expect(MemoryLayout<Results>.size <= Int(XENTK_RESULTS))
@@ -90,7 +90,8 @@ import Testing
       if case .element(let target) = kept { shifted = .element(target - middle) }
       var right = state(x[middle...], keeping: shifted)
       if right.index >= 0 { right.index += middle }
-      let merged = state(x[..<middle], keeping: kept) + right
+      var merged = state(x[..<middle], keeping: kept)
+      withUnsafePointer(to: right) { RowState.merge(&merged, $0) }
       #expect(bits(merged) == bits(whole) && merged.index == whole.index)
     }
   }
