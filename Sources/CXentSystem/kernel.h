@@ -304,7 +304,7 @@ XENTK_MEMORY(floats, xentk_float16lanes)
 XENTK_MEMORY(doubles, xentk_double8lanes)
 #undef XENTK_MEMORY
 
-/* The same lanes, which the compiler is not to make half at a time because it sees that halves are asked for. */
+/* The same lanes, to be there as a whole at this point: what the compiler would else move or take apart. */
 XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
 #if defined(__AVX512F__)
   __asm__ volatile("" : "+v"(v));

@@ -31,7 +31,8 @@ struct Term<E: Element> {
   var scale, major, minor: E.Lanes
 }
 
-/// An exponential that is begun: x·(8 / ln 2) and the window's magic number, and what is left of x besides (of f64: x as it is).
+/// An exponential that is begun: x·(8 / ln 2) plus the window's magic number, and r, what is left of x. (Of f64: that number alone,
+/// and x as it is.)
 struct Reduced<E: Element> {
   var biased, rest: E.Lanes
 }
@@ -88,12 +89,12 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static var wholeNumber: Self { get }
 
   static func term(_ x: Lanes, _ magic: Lanes) -> Term<Self>
-  /// The same of four steps, operation by operation: a processor that looks ahead finds more of them ready. In two halves, so
-  /// that the second of some steps can stand beside the first of those after them.
-  static func reduced(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Reduced<Self>>
-  static func terms(_ x: Four<Reduced<Self>>) -> Four<Term<Self>>
+  /// The same in two halves, so that the second of some steps can stand beside the first of those after them.
   static func begun(_ x: Lanes, _ magic: Lanes) -> Reduced<Self>
   static func ended(_ x: Reduced<Self>) -> Term<Self>
+  /// Of four steps, operation by operation: a processor that looks ahead finds more of them ready.
+  static func begun(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Reduced<Self>>
+  static func ended(_ x: Four<Reduced<Self>>) -> Four<Term<Self>>
   /// `b` where it is greater than `a`, otherwise `a`: a NaN in `b` is passed over, one in `a` stays. A requirement, as are
   /// the two below, because a comparison of lanes of a generic type is done lane by lane.
   static func larger(_ a: Lanes, _ b: Lanes) -> Lanes
@@ -109,7 +110,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func multiplyAdd(_ a: Lanes, _ b: Lanes, _ c: Lanes) -> Lanes
   /// Adds (sum − preload) + rest, an eighth of the lanes' places at a time, to high + low: `half` 0 or 1.
   static func flush(_ sum: Lanes, _ rest: Lanes, _ half: Int, to high: inout Doubles, _ low: inout Doubles)
-  /// The same, but not to be formed half by half.
+  /// The same lanes, to be formed here and not half by half: the compiler else puts off what only a loop's next turn needs, and
+  /// takes registers apart of which halves are asked for.
   static func whole(_ v: Lanes) -> Lanes
   /// Up to so many elements' sums leave the lanes as they are, in one step: see NUMERICS.md.
   static var folded: Int { get }
@@ -158,8 +160,6 @@ extension Element {
     let lost = major - (next - sum)
     return (next, rest + multiplyAdd(term.scale, term.minor, lost))
   }
-
-  @inline(__always) static func terms(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Term<Self>> { terms(reduced(x, magic)) }
 
   /// What is kept of the terms of what is left out of a sum: these are the smallest, and outputs made of them would be below
   /// the normal numbers, where processors are slow.
@@ -232,14 +232,18 @@ extension Float: Element {
   static var log2e: Float { 0x1.715476p0 }
   static var wholeNumber: Float { 0x1.8p23 }
 
-  @inline(__always) static func term(_ x: Floats, _ magic: Floats) -> Term<Float> {
+  @inline(__always) static func term(_ x: Floats, _ magic: Floats) -> Term<Float> { ended(begun(x, magic)) }
+
+  @inline(__always) static func begun(_ x: Floats, _ magic: Floats) -> Reduced<Float> {
     let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)  // 8 / ln 2
-    let r = remainder(x, biased - magic)
-    return Term(
-      scale: scale(biased), major: Floats(repeating: 1), minor: fma(r * r, bend(r), r))
+    return Reduced(biased: biased, rest: remainder(x, biased - magic))
   }
 
-  @inline(__always) static func reduced(_ x: Four<Floats>, _ magic: Floats) -> Four<Reduced<Float>> {
+  @inline(__always) static func ended(_ x: Reduced<Float>) -> Term<Float> {
+    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: expm1(x.rest))
+  }
+
+  @inline(__always) static func begun(_ x: Four<Floats>, _ magic: Floats) -> Four<Reduced<Float>> {
     let biased = x.map { fma($0, Floats(repeating: 0x1.715476p3), magic) }
     let n = biased.map { $0 - magic }
     let y = x.map(n) { fma($1, Floats(repeating: -0x1.62e43p-4), $0) }
@@ -247,14 +251,7 @@ extension Float: Element {
     return biased.map(r) { Reduced(biased: $0, rest: $1) }
   }
 
-  @inline(__always) static func begun(_ x: Floats, _ magic: Floats) -> Reduced<Float> {
-    let biased = fma(x, Floats(repeating: 0x1.715476p3), magic)
-    return Reduced(biased: biased, rest: remainder(x, biased - magic))
-  }
-  @inline(__always) static func ended(_ x: Reduced<Float>) -> Term<Float> {
-    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: expm1(x.rest))
-  }
-  @inline(__always) static func terms(_ x: Four<Reduced<Float>>) -> Four<Term<Float>> {
+  @inline(__always) static func ended(_ x: Four<Reduced<Float>>) -> Four<Term<Float>> {
     let r = x.map { $0.rest }
     let scales = x.map { scale($0.biased) }
     let slopes = r.map { fma(Floats(repeating: 0x1.55483ep-5), $0, Floats(repeating: 0x1.555c78p-3)) }
@@ -413,17 +410,17 @@ extension Double: Element {
     return Term(scale: unsafeBitCast(scale, to: Doubles.self), major: e.value.hi, minor: e.value.lo)
   }
 
-  @inline(__always) static func reduced(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Reduced<Double>> {
-    x.map { Reduced(biased: magic, rest: $0) }
-  }
-
   @inline(__always) static func begun(_ x: Doubles, _ magic: Doubles) -> Reduced<Double> {
     Reduced(biased: magic, rest: x)
   }
+
   @inline(__always) static func ended(_ x: Reduced<Double>) -> Term<Double> { term(x.rest, x.biased) }
-  @inline(__always) static func terms(_ x: Four<Reduced<Double>>) -> Four<Term<Double>> {
-    x.map { term($0.rest, $0.biased) }
+
+  @inline(__always) static func begun(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Reduced<Double>> {
+    x.map { begun($0, magic) }
   }
+
+  @inline(__always) static func ended(_ x: Four<Reduced<Double>>) -> Four<Term<Double>> { x.map { ended($0) } }
 
   @inline(__always) static func larger(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_larger_doubles(a, b) }
   @inline(__always) static func smaller(_ a: Doubles, _ b: Doubles) -> Doubles { xentk_smaller_doubles(a, b) }

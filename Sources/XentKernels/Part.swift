@@ -97,11 +97,6 @@ struct Part<E: Element> {
     first == holeStrip ? UnsafePointer(stage.holed) : first == lastStrip ? UnsafePointer(stage.last) : x + first
   }
 
-  /// The same of a strip of whole steps.
-  @inline(__always) private func wholeStrip(_ first: Int) -> UnsafePointer<E> {
-    first == holeStrip ? UnsafePointer(stage.holed) : x + first
-  }
-
   /// Room for the lanes' largest of the strip that begins at `first`.
   @inline(__always) private func maxima(_ first: Int) -> UnsafeMutablePointer<E> {
     stage.maxima + first / E.strip &* E.width
@@ -214,6 +209,7 @@ struct Part<E: Element> {
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let anchor = Wide.anchor(for: largest.widened)
     let total = sum(reference.window, less: anchor == 0 ? 0 : largest, terms: terms)
+    // As `usualScale` says.
     if let terms, hole >= 0 { terms[hole &+ (hole &- hole % E.width)] = E.usualScale }
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: reference.exponent.widened, anchor: anchor)
@@ -230,7 +226,7 @@ struct Part<E: Element> {
     @inline(__always) func begun(_ x: UnsafePointer<E>) -> Four<Reduced<E>> {
       let steps = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { x + $0 }
       steps.forEach { xentk_prefetch($0 + ahead) }
-      return E.reduced(steps.map { E.larger(E.load($0), lowest) }, magic)  // a NaN stays
+      return E.begun(steps.map { E.larger(E.load($0), lowest) }, magic)  // a NaN stays
     }
     var sum = GroupSum<E>(terms: terms)
     @inline(__always) func endStrip(_ next: Int) {
@@ -253,9 +249,9 @@ struct Part<E: Element> {
     #if XENT_V4
       let whole = count &- count % E.strip
       if whole > 0 && anchor == 0 {
-        // The second half of four steps beside the first half of the next four: the processor looks ahead no further than some
-        // ten steps, and finds more that is ready.
-        var x = wholeStrip(0)
+        // The second half of each step's exponential beside the first half of that of the fourth step after it: the processor
+        // looks ahead no further than some ten steps, and finds more of them ready.
+        var x = strip(0)
         var next = begun(x)
         @inline(__always) func step(_ reduced: inout Reduced<E>, _ i: Int) {
           let term = E.ended(reduced)
@@ -267,7 +263,7 @@ struct Part<E: Element> {
         repeat {
           let isFirstHalf = first & (E.strip &- 1) == 0
           first &+= E.strip / 2
-          if isFirstHalf { x += E.strip / 2 } else if first < whole { x = wholeStrip(first) }
+          if isFirstHalf { x += E.strip / 2 } else if first < whole { x = strip(first) }
           step(&next.a, 0)
           step(&next.b, E.width)
           step(&next.c, 2 &* E.width)
@@ -282,7 +278,7 @@ struct Part<E: Element> {
       var i = 0
       #if XENT_FMA
         while i &+ 4 &* E.width <= count {
-          sum.add(E.terms(begun(x + i)))
+          sum.add(E.ended(begun(x + i)))
           i &+= 4 &* E.width
         }
       #endif

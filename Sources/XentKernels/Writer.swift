@@ -40,7 +40,7 @@ extension Element {
 
 /// The same, for f32 rows of so many classes that a table of them pays: factor / total times 2^(j/8), j = 0 … 7, each as a float
 /// and what that is short of, relatively.
-struct Shares8 {
+struct ShareTable {
   private let table, rests, down: Floats
 
   /// (hi + lo), from 1 to 2 or from −2 to −1.
@@ -277,7 +277,7 @@ extension Writer where E == Float {
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
     _ lo: Double
   ) {
-    let shares = Shares8(hi, lo)
+    let shares = ShareTable(hi, lo)
     write(x, to: out, count, window) { shares.output($0) }
   }
 }

@@ -54,7 +54,7 @@ extension Wide {
 }
 
 extension Part {
-  fileprivate func sum() -> Wide { sum(largest: maximum()) }
+  fileprivate func sum() -> Wide { sum(Reference(maximum())) }
 }
 
 @Suite struct PartTests {

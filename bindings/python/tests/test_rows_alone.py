@@ -34,6 +34,11 @@ def with_nan(rng, shape):
     return np.where(rng.random(shape) < 0.02, np.nan, plain(rng, shape))
 
 
+SIZES = {
+    "few classes": {},
+    "several strips": {"least": (4, 100), "most": (40, 270)},
+    "many classes": {"least": (2, 200), "most": (12, 5000)},
+}
 PATTERNS = [plain, equal, far, certain, masked, with_nan]
 OPERATIONS = {
     "softmax": lambda x, targets: xent.softmax(x),
@@ -62,7 +67,7 @@ def batches(dtype, pattern, rng, least=(4, 1), most=(60, 70)):
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("pattern", PATTERNS)
-@pytest.mark.parametrize("size", [{}, {"least": (2, 200), "most": (12, 5000)}], ids=["few classes", "many classes"])
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_rows_alone(any_dtype, rng, size, pattern, operation):
     function = OPERATIONS[operation]
     for x, targets in batches(any_dtype, pattern, rng, **size):
