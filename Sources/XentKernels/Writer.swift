@@ -15,8 +15,10 @@ extension Element {
 
 /// Calls `body` for `width` elements at a time, and once for what remains. The count is that very number in the loop: a
 /// load or store of fewer is a call, around which nothing stays in the registers.
-@inline(__always) func forEachStep(_ count: Int, _ width: Int = step, _ body: (_ first: Int, _ count: Int) -> Void) {
-  var i = 0
+@inline(__always) func forEachStep(
+  from first: Int = 0, _ count: Int, _ width: Int = step, _ body: (_ first: Int, _ count: Int) -> Void
+) {
+  var i = first
   while i &+ width <= count {
     body(i, width)
     i &+= width
@@ -150,49 +152,61 @@ struct Writer<E: Element> {
   @inline(never) private static func write(
     _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
   ) {
+    let magic = E.Lanes(repeating: window.magic)
+    let lowest = E.Lanes(repeating: window.lowest)
     let multiplier = Multiplier<E>(
       E.Lanes(repeating: hi), E.Lanes(repeating: lo),
       down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
-    write(x, to: out, count, window) { multiplier.output(E.ended($0)) }
-  }
-
-  @inline(__always) private static func write(
-    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>,
-    _ value: (Reduced<E>) -> E.Lanes
-  ) {
-    let magic = E.Lanes(repeating: window.magic)
-    let lowest = E.Lanes(repeating: window.lowest)
-    @inline(__always) func begun(_ x: E.Lanes) -> Reduced<E> { E.begun(E.larger(x, lowest), magic) }
-    @inline(__always) func put(_ reduced: Reduced<E>, _ i: Int) {
-      xentk_prefetch(out + (i &+ aheadToWrite))
-      E.store(value(reduced), out + i)
-    }
-    var i = 0
-    #if XENT_V4
-      if 4 &* E.width <= count {
-        // As in a sum (Part.swift).
-        var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map { begun(E.load(x + $0)) }
-        @inline(__always) func turn(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
-          let now = reduced
-          reduced = begun(E.load(x + ahead))
-          reduced.rest = E.whole(reduced.rest)
-          put(now, i)
-        }
-        while i &+ 4 &* E.width <= count {
-          let ahead = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
-          turn(&next.a, ahead, i)
-          turn(&next.b, ahead &+ E.width, i &+ E.width)
-          turn(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
-          turn(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
-          i &+= 4 &* E.width
-        }
+    @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
+    var i = writeInTurn(x, to: out, count, window) { value(E.ended($0)) }
+    #if XENT_FMA
+      while i &+ 4 &* E.width <= count {
+        let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
+        let terms = E.ended(E.begun(steps.map { E.larger(E.load(x + $0), lowest) }, magic))
+        let values = terms.map(value)
+        steps.forEach { xentk_prefetch(out + ($0 &+ aheadToWrite)) }
+        E.store(values.a, out + steps.a)
+        E.store(values.b, out + steps.b)
+        E.store(values.c, out + steps.c)
+        E.store(values.d, out + steps.d)
+        i &+= 4 &* E.width
       }
     #endif
-    while i &+ E.width <= count {
-      put(begun(E.load(x + i)), i)
-      i &+= E.width
+    forEachStep(from: i, count, E.width) { i, few in
+      let term = E.term(E.larger(E.load(x + i, few), lowest), magic)
+      E.store(value(term), out + i, few)
     }
-    if i < count { E.storeFew(value(begun(E.loadFew(x + i, count &- i, else: 0))), out + i, count &- i) }
+  }
+
+  /// Writes fours of steps, as a sum reads them (Part.swift), where there are registers for that; gives how many elements.
+  @inline(__always) private static func writeInTurn(
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>,
+    _ value: (Reduced<E>) -> E.Lanes
+  ) -> Int {
+    var i = 0
+    #if XENT_V4
+      guard E.halves == 2 && 4 &* E.width <= count else { return 0 }
+      let magic = E.Lanes(repeating: window.magic)
+      let lowest = E.Lanes(repeating: window.lowest)
+      @inline(__always) func begun(_ i: Int) -> Reduced<E> { E.begun(E.larger(E.load(x + i), lowest), magic) }
+      var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map(begun)
+      @inline(__always) func turn(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
+        let now = reduced
+        reduced = begun(ahead)
+        reduced.rest = E.whole(reduced.rest)
+        xentk_prefetch(out + (i &+ aheadToWrite))
+        E.store(value(now), out + i)
+      }
+      while i &+ 4 &* E.width <= count {
+        let ahead = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
+        turn(&next.a, ahead, i)
+        turn(&next.b, ahead &+ E.width, i &+ E.width)
+        turn(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
+        turn(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
+        i &+= 4 &* E.width
+      }
+    #endif
+    return i
   }
 
   /// The same from the terms of a sum that has this exponent, of scales without a major part (f32): bit by bit what
@@ -277,8 +291,14 @@ extension Writer where E == Float {
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
     _ lo: Double
   ) {
+    let magic = Floats(repeating: window.magic)
+    let lowest = Floats(repeating: window.lowest)
     let shares = ShareTable(hi, lo)
-    write(x, to: out, count, window) { shares.output($0) }
+    let done = writeInTurn(x, to: out, count, window) { shares.output($0) }
+    forEachStep(from: done, count, Float.width) { i, few in
+      xentk_prefetch(out + (i &+ aheadToWrite))
+      Float.store(shares.output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few)
+    }
   }
 }
 
