@@ -1,5 +1,5 @@
-// The sum over a part of a row: chunks of fixed size, so that a chunk's sum depends on that chunk alone; in it strips,
-// the lanes of which leave f32 before rounding could add up. One read of memory: the second pass over a chunk finds it
+// The sum over a part of a row: chunks of fixed size, so that a chunk's sum depends on that chunk alone; in it strips and groups of
+// them, the lanes of which leave f32 before rounding could add up. One read of memory: the second pass over a chunk finds it
 // in L1, and has the next chunk brought there meanwhile.
 
 import CXentSystem

@@ -1,6 +1,6 @@
 // Rows of few classes, as many at a time as there are lanes, and a lane each. What is done to a row is what is done to it
-// row by row, each operation in its place (NUMERICS.md: its class j goes to the sum j mod width, strips of 8·width, the
-// same tree), so that the bits are the same and which way is taken is a matter of speed alone.
+// row by row, each operation in its place (NUMERICS.md: its class j goes to the sum j mod width, strips of 8·width, one group
+// of these at most, the same tree), so that the bits are the same and which way is taken is a matter of speed alone.
 
 import CXentSystem
 
@@ -286,7 +286,7 @@ struct Tile<E: Element> {
     return (hi, Halves(repeating: 0))
   }
 
-  /// The same of more classes, a group of strips at most (Part.swift).
+  /// The same of more classes, in strips.
   @inline(__always) private func summed(
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ slots: Slots<E>
   ) -> (hi: Halves, lo: Halves) {

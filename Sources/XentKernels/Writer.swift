@@ -40,12 +40,12 @@ extension Element {
   if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
-/// The same, for f32 rows of so many classes that a table of them pays: factor / total times 2^(j/8), j = 0 … 7, each as a float
-/// and what that is short of, relatively.
+/// What outputs are made of where there are so many classes that a table pays: factor / total times 2^(j/8), j = 0 … 7, each as a
+/// float, and what that is short of it, relatively.
 struct ShareTable {
   private let table, rests, down: Floats
 
-  /// (hi + lo), from 1 to 2 or from −2 to −1.
+  /// hi + lo is from 1 to 2, or from −2 to −1.
   @inline(__always) init(_ hi: Double, _ lo: Double) {
     let powers = Doubles(
       1, 0x1.172b83c7d517bp0, 0x1.306fe0a31b715p0, 0x1.4bfdad5362a27p0, 0x1.6a09e667f3bcdp0, 0x1.8ace5422aa0dbp0,
@@ -277,7 +277,7 @@ struct Writer<E: Element> {
 }
 
 extension Writer where E == Float {
-  /// `write` for rows of many classes: of other bits.
+  /// `write` of a row of more than a chunk: with one rounding fewer, so of other bits.
   @inline(__always) func writeLong(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
     guard total.isOrdinary && isInRange && total.anchor == 0 else { return write(x, to: out, count) }
     let (hi, lo) = quotient(1)
