@@ -14,7 +14,7 @@ let step = 8
 
 /// Room for strips, filled up with −inf.
 struct Stage<E: Element> {
-  /// One strip for that with a hole, and one for what is left over at the end.
+  /// One strip for that with a hole, and one for what is less an anchor, or the first step of it for what is left over at the end.
   let holed, last: UnsafeMutablePointer<E>
   /// The lanes' largest of every strip of a chunk.
   let maxima: UnsafeMutablePointer<E>
@@ -67,9 +67,9 @@ struct Part<E: Element> {
   let count: Int
   private(set) var hole: Int
   let stage: Stage<E>
-  /// Where the strip with the hole begins, and where the last strip, if it is no whole steps; otherwise `count`.
+  /// Where the strip with the hole begins, and where the last step, if it is no whole one; otherwise `count`.
   private var holeStrip: Int
-  private let lastStrip: Int
+  private let lastStep: Int
 
   @inline(__always) init(_ x: UnsafePointer<E>, count: Int, hole: Int, stage: Stage<E>) {
     self.x = x
@@ -77,10 +77,10 @@ struct Part<E: Element> {
     self.hole = -1
     self.stage = stage
     holeStrip = count
-    lastStrip = count & (E.width &- 1) == 0 ? count : count &- count % E.strip
+    lastStep = count & ~(E.width &- 1)
     if hole >= 0 && hole < count { leaveOut(hole) }
-    if lastStrip < count && lastStrip != holeStrip {
-      stage.fill(stage.last, from: x + lastStrip, length(lastStrip), hole: -1, less: 0)
+    if lastStep < count && lastStep &- lastStep % E.strip != holeStrip {
+      E.store(E.loadFew(x + lastStep, count &- lastStep, else: -.infinity), stage.last)
     }
   }
 
@@ -92,9 +92,14 @@ struct Part<E: Element> {
 
   @inline(__always) private func length(_ strip: Int) -> Int { min(E.strip, count &- strip) }
 
-  /// The strip that begins at `first`, filled up to whole steps: where it lies, or staged.
+  /// The strip that begins at `first`: where it lies, or staged and filled up to whole steps.
   @inline(__always) private func strip(_ first: Int) -> UnsafePointer<E> {
-    first == holeStrip ? UnsafePointer(stage.holed) : first == lastStrip ? UnsafePointer(stage.last) : x + first
+    first == holeStrip ? UnsafePointer(stage.holed) : x + first
+  }
+
+  /// How much of it is whole steps. A step that is left over is staged.
+  @inline(__always) private func wholeSteps(_ first: Int) -> Int {
+    first == holeStrip ? E.wholeSteps(length(first)) : length(first) & ~(E.width &- 1)
   }
 
   /// Room for the lanes' largest of the strip that begins at `first`.
@@ -110,8 +115,10 @@ struct Part<E: Element> {
     return UnsafePointer(stage.last)
   }
 
-  /// The lanes' largest of a strip in whole steps; NaNs are passed over.
-  @inline(__always) private func largest(_ x: UnsafePointer<E>, _ count: Int) -> E.Lanes {
+  /// The lanes' largest of the strip that begins at `first`; NaNs are passed over.
+  @inline(__always) private func largest(_ first: Int) -> E.Lanes {
+    let x = strip(first)
+    let count = wholeSteps(first)
     var a = E.Lanes(repeating: -.infinity)
     var b = a
     var i = 0
@@ -132,6 +139,7 @@ struct Part<E: Element> {
       a = E.larger(a, E.load(x + i))
       i &+= E.width
     }
+    if count < length(first) { b = E.larger(b, E.load(stage.last)) }
     return E.larger(a, b)
   }
 
@@ -140,7 +148,7 @@ struct Part<E: Element> {
     var all = E.Lanes(repeating: -.infinity)
     var first = 0
     while first < count {
-      all = E.larger(all, largest(strip(first), E.wholeSteps(length(first))))
+      all = E.larger(all, largest(first))
       first &+= E.strip
     }
     return E.largestLane(all)
@@ -153,7 +161,7 @@ struct Part<E: Element> {
     var all = none
     var first = 0
     while first < count {
-      let largest = largest(strip(first), E.wholeSteps(length(first)))
+      let largest = largest(first)
       E.store(largest, maxima(first))
       all = E.larger(all, largest)
       first &+= E.strip
@@ -176,7 +184,7 @@ struct Part<E: Element> {
     }
     let home = strips.trailingZeroBitCount &* E.strip
     let x = strip(home)
-    let size = E.wholeSteps(length(home))
+    let size = wholeSteps(home)
     var (low, high): (UInt64, UInt64) = (0, 0)
     var i = 0
     while i < min(size, 64) {
@@ -186,6 +194,10 @@ struct Part<E: Element> {
     while i < size {
       high |= equal(E.load(x + i)) &<< UInt64(i &- 64)
       i &+= E.width
+    }
+    if size < length(home) {
+      let bits = equal(E.load(stage.last))
+      if size < 64 { low |= bits &<< UInt64(size) } else { high |= bits &<< UInt64(size &- 64) }
     }
     let isOnlyOne = strips & (strips &- 1) == 0 && low.nonzeroBitCount &+ high.nonzeroBitCount == 1
     let index = home &+ (low != 0 ? low.trailingZeroBitCount : 64 &+ high.trailingZeroBitCount)
@@ -240,10 +252,15 @@ struct Part<E: Element> {
     var first = 0
     if count <= E.folded {
       let x = strip(0, less: anchor)
-      while first < E.wholeSteps(count) {
-        sum.addInOneChain(E.term(E.larger(E.load(x + first), lowest), magic))
+      let whole = anchor == 0 ? wholeSteps(0) : E.wholeSteps(count)
+      @inline(__always) func add(_ x: UnsafePointer<E>) {
+        sum.addInOneChain(E.term(E.larger(E.load(x), lowest), magic))
+      }
+      while first < whole {
+        add(x + first)
         first &+= E.width
       }
+      if first < count { add(stage.last) }
       return (E.folded(sum.heads, sum.rest), 0)
     }
     #if XENT_V4
@@ -274,19 +291,20 @@ struct Part<E: Element> {
     #endif
     while first < count {
       let x = strip(first, less: anchor)
-      let count = E.wholeSteps(length(first))
+      let whole = anchor == 0 ? wholeSteps(first) : E.wholeSteps(length(first))
       var i = 0
       #if XENT_FMA
-        while i &+ 4 &* E.width <= count {
+        while i &+ 4 &* E.width <= whole {
           sum.add(E.ended(begun(x + i)))
           i &+= 4 &* E.width
         }
       #endif
-      while i < count {
+      while i < whole {
         xentk_prefetch(x + (i &+ ahead))
         sum.add(E.term(E.larger(E.load(x + i), lowest), magic))
         i &+= E.width
       }
+      if i < length(first) { sum.add(E.term(E.larger(E.load(stage.last), lowest), magic)) }
       first &+= E.strip
       endStrip(first)
     }
