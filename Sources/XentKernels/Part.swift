@@ -14,7 +14,7 @@ let step = 8
 
 /// Room for strips, filled up with −inf.
 struct Stage<E: Element> {
-  /// One strip for that with a hole, and one for what is less an anchor, or the first step of it for what is left over at the end.
+  /// One strip for that with a hole, and one for one less an anchor or, its first step, for what is left over at the end.
   let holed, last: UnsafeMutablePointer<E>
   /// The lanes' largest of every strip of a chunk.
   let maxima: UnsafeMutablePointer<E>
@@ -67,9 +67,8 @@ struct Part<E: Element> {
   let count: Int
   private(set) var hole: Int
   let stage: Stage<E>
-  /// Where the strip with the hole begins, and where the last step, if it is no whole one; otherwise `count`.
+  /// Where the strip with the hole begins; otherwise `count`.
   private var holeStrip: Int
-  private let lastStep: Int
 
   @inline(__always) init(_ x: UnsafePointer<E>, count: Int, hole: Int, stage: Stage<E>) {
     self.x = x
@@ -77,8 +76,8 @@ struct Part<E: Element> {
     self.hole = -1
     self.stage = stage
     holeStrip = count
-    lastStep = count & ~(E.width &- 1)
     if hole >= 0 && hole < count { leaveOut(hole) }
+    let lastStep = count & ~(E.width &- 1)
     if lastStep < count && lastStep &- lastStep % E.strip != holeStrip {
       E.store(E.loadFew(x + lastStep, count &- lastStep, else: -.infinity), stage.last)
     }
