@@ -252,14 +252,11 @@ struct Part<E: Element> {
     if count <= E.folded {
       let x = strip(0, less: anchor)
       let whole = anchor == 0 ? wholeSteps(0) : E.wholeSteps(count)
-      @inline(__always) func add(_ x: UnsafePointer<E>) {
-        sum.addInOneChain(E.term(E.larger(E.load(x), lowest), magic))
-      }
-      while first < whole {
-        add(x + first)
+      while first < count {
+        let step = first < whole ? x + first : UnsafePointer(stage.last)
+        sum.addInOneChain(E.term(E.larger(E.load(step), lowest), magic))
         first &+= E.width
       }
-      if first < count { add(stage.last) }
       return (E.folded(sum.heads, sum.rest), 0)
     }
     #if XENT_V4
@@ -298,12 +295,12 @@ struct Part<E: Element> {
           i &+= 4 &* E.width
         }
       #endif
-      while i < whole {
+      while i < length(first) {
         xentk_prefetch(x + (i &+ ahead))
-        sum.add(E.term(E.larger(E.load(x + i), lowest), magic))
+        let step = i < whole ? x + i : UnsafePointer(stage.last)
+        sum.add(E.term(E.larger(E.load(step), lowest), magic))
         i &+= E.width
       }
-      if i < length(first) { sum.add(E.term(E.larger(E.load(stage.last), lowest), magic)) }
       first &+= E.strip
       endStrip(first)
     }
