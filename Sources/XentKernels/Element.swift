@@ -276,7 +276,7 @@ extension Float: Element {
   /// Eight floats times 2^(n/8 − j/8), j = n mod 8.
   @inline(__always) static func scale(_ biased: Floats, _ table: Floats) -> Floats {
     let index = unsafeBitCast(biased, to: SIMD16<Int32>.self)
-    return unsafeBitCast((index &<< 20) &+ xentk_lookup(unsafeBitCast(table, to: SIMD16<Int32>.self), index), to: Floats.self)
+    return unsafeBitCast((index &<< 20) &+ unsafeBitCast(entry(table, biased), to: SIMD16<Int32>.self), to: Floats.self)
   }
 
   /// Entry n mod 8 of eight that stand twice in a row.
