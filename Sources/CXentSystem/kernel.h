@@ -312,6 +312,13 @@ XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
   return v;
 }
 
+/* 1, but the compiler does not know. */
+XENTK_INLINE double xentk_one(void) {
+  double one = 1;
+  __asm__("" : "+x"(one));
+  return one;
+}
+
 /* Whether any bit is set. */
 XENTK_INLINE int xentk_any(xentk_int16lanes mask) { return __builtin_reduce_or(mask) != 0; }
 XENTK_INLINE int xentk_any_doubles(xentk_long8lanes mask) { return __builtin_reduce_or(mask) != 0; }

@@ -119,10 +119,10 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func folded(_ sum: Lanes, _ rest: Lanes) -> Double
   /// (x − largest) − loss, rounded once; loss ≥ 0 and x ≤ largest, so the two never cancel. With `ties` what only these
   /// 16 bits are to be right of.
-  static func difference(_ x: Lanes, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?) -> Lanes
+  static func difference(_ x: Lanes, _ less: Subtrahends, _ ties: Ties?) -> Lanes
   /// The same of a whole step in memory.
   static func putDifference(
-    _ x: UnsafePointer<Self>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Self>)
+    _ x: UnsafePointer<Self>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Self>)
 
   /// Bit k: lane k of one is that of the other.
   static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
@@ -195,6 +195,29 @@ struct Ties {
 
   /// Whether 4 units in the last place may decide how any lane is rounded.
   @inline(__always) func areNear(_ v: Floats) -> Bool { xentk_any_near_ties(v, tie, least) != 0 }
+}
+
+/// What is taken from logits to make them log-probabilities, for each row or the same for all.
+struct Subtrahends {
+  let largest: Halves
+  let loss: Both<Pair>
+  #if XENT_FMA
+    private let one = Doubles(repeating: xentk_one())
+  #endif
+
+  @inline(__always) init(_ largest: Halves, _ loss: Both<Pair>) {
+    self.largest = largest
+    self.loss = loss
+  }
+
+  /// (x − a) − b. By the units that multiply, where they add too: those that add convert as well, and do nothing else for f32.
+  @inline(__always) func from(_ x: Doubles, _ a: Doubles, _ b: Doubles) -> Doubles {
+    #if XENT_FMA
+      return fma(fma(x, one, -a), one, -b)
+    #else
+      return (x - a) - b
+    #endif
+  }
 }
 
 /// Rounded to f32, to odd where that is not exact (Boldo and Melquiond 2008): a second rounding, to fewer bits, is then that
@@ -332,28 +355,24 @@ extension Float: Element {
     let two = four.lowHalf + four.highHalf
     return two.x + two.y
   }
-  @inline(__always) static func difference(
-    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?
-  ) -> Floats {
-    if let ties, let quick = quickDifference(x, largest, loss, ties) { return quick }
-    let low = (widened(x, 0) - largest.low) - loss.low.hi
-    let high = (widened(x, 1) - largest.high) - loss.high.hi
+  @inline(__always) static func difference(_ x: Floats, _ less: Subtrahends, _ ties: Ties?) -> Floats {
+    if let ties, let quick = quickDifference(x, less, ties) { return quick }
+    let low = less.from(widened(x, 0), less.largest.low, less.loss.low.hi)
+    let high = less.from(widened(x, 1), less.largest.high, less.loss.high.hi)
     return rounded(ties != nil ? Halves(oddFloats(low), oddFloats(high)) : Halves(low, high))
   }
   /// `difference` in f32 alone, to within 4 units in the last place, where that will do.
-  @inline(__always) private static func quickDifference(
-    _ x: Floats, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties
-  ) -> Floats? {
-    let quick = (x - rounded(largest)) - rounded(Halves(loss.low.hi, loss.high.hi))
+  @inline(__always) private static func quickDifference(_ x: Floats, _ less: Subtrahends, _ ties: Ties) -> Floats? {
+    let quick = (x - rounded(less.largest)) - rounded(Halves(less.loss.low.hi, less.loss.high.hi))
     return ties.areNear(quick) ? nil : quick
   }
   /// By halves from and to memory, which spares taking registers apart and putting them together.
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Float>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Float>
   ) {
-    if let ties, let quick = quickDifference(load(x), largest, loss, ties) { return store(quick, out) }
-    let low = (xentk_doubles(xentk_load_8floats(x)) - largest.low) - loss.low.hi
-    let high = (xentk_doubles(xentk_load_8floats(x + step)) - largest.high) - loss.high.hi
+    if let ties, let quick = quickDifference(load(x), less, ties) { return store(quick, out) }
+    let low = less.from(xentk_doubles(xentk_load_8floats(x)), less.largest.low, less.loss.low.hi)
+    let high = less.from(xentk_doubles(xentk_load_8floats(x + step)), less.largest.high, less.loss.high.hi)
     xentk_store_8floats(out, xentk_floats(ties != nil ? oddFloats(low) : low))
     xentk_store_8floats(out + step, xentk_floats(ties != nil ? oddFloats(high) : high))
   }
@@ -443,17 +462,15 @@ extension Double: Element {
   @inline(__always) static func whole(_ v: Doubles) -> Doubles { v }
   static var folded: Int { 0 }
   @inline(__always) static func folded(_ sum: Doubles, _ rest: Doubles) -> Double { .nan }
-  @inline(__always) static func difference(
-    _ x: Doubles, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?
-  ) -> Doubles {
-    let (gap, gapLost) = twoSum(x, -largest.low)
-    let (result, lost) = twoSum(gap, -loss.low.hi)
-    let rest = lost + gapLost - loss.low.lo
+  @inline(__always) static func difference(_ x: Doubles, _ less: Subtrahends, _ ties: Ties?) -> Doubles {
+    let (gap, gapLost) = twoSum(x, -less.largest.low)
+    let (result, lost) = twoSum(gap, -less.loss.low.hi)
+    let rest = lost + gapLost - less.loss.low.lo
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Double>, _ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?, to out: UnsafeMutablePointer<Double>
-  ) { store(difference(load(x), largest, loss, ties), out) }
+    _ x: UnsafePointer<Double>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Double>
+  ) { store(difference(load(x), less, ties), out) }
   @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
   @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }

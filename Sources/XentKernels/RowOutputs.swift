@@ -84,8 +84,8 @@ extension RowsKernel {
       let hasOwn = outcomes.low.isAnyApart || outcomes.high.isAnyApart
       let largest = Halves(low.pointee.largest.kept, high.pointee.largest.kept)
       let places = hasOwn ? tile.firstPlaces(of: E.rounded(largest)) : Tile<E>.nowhere
-      tile.makeLogSoftmax(
-        largest, Both(outcomes.low.ordinaryLoss, outcomes.high.ordinaryLoss), Ties(Int(problem.pointee.log_probs.dtype)))
+      let less = Subtrahends(largest, Both(outcomes.low.ordinaryLoss, outcomes.high.ordinaryLoss))
+      tile.makeLogSoftmax(less, Ties(Int(problem.pointee.log_probs.dtype)))
       if hasOwn { tile.setOwn(Halves(outcomes.low.logProbs, outcomes.high.logProbs), at: places) }
       return hasOwn
     }

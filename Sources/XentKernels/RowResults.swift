@@ -219,7 +219,6 @@ extension RowsKernel {
     if c == state.index { return results.pointee.largestOutcome.logProb(lane) }
     if !rows.isWide { return (x - state.kept) - common.hi }
     let loss = Pair(Doubles(repeating: common.hi), Doubles(repeating: common.lo))
-    return Double.difference(
-      Doubles(repeating: x), Halves(repeating: state.kept), Both(loss, loss), nil)[0]
+    return Double.difference(Doubles(repeating: x), Subtrahends(Halves(repeating: state.kept), Both(loss, loss)), nil)[0]
   }
 }

@@ -366,11 +366,11 @@ struct Tile<E: Element> {
   }
 
   /// Makes (x − largest) − loss of every element.
-  @inline(__always) func makeLogSoftmax(_ largest: Halves, _ loss: Both<Pair>, _ ties: Ties?) {
+  @inline(__always) func makeLogSoftmax(_ less: Subtrahends, _ ties: Ties?) {
     @inline(__always) func make(_ ties: Ties?) {
       var c = 0
       while c < classes {
-        E.store(E.difference(self[c], largest, loss, ties), x + c &* E.width)
+        E.store(E.difference(self[c], less, ties), x + c &* E.width)
         c &+= 1
       }
     }

@@ -346,18 +346,18 @@ extension Source {
   _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, _ ties: Ties?,
   to out: UnsafeMutablePointer<E>, _ count: Int
 ) {
-  let largest = Halves(repeating: largest)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
+  let less = Subtrahends(Halves(repeating: largest), Both(loss, loss))
   @inline(__always) func subtract(_ ties: Ties?) {
     var i = 0
     while i &+ E.width <= count {
       xentk_prefetch(out + (i &+ aheadToWrite))
-      E.putDifference(x + i, largest, Both(loss, loss), ties, to: out + i)
+      E.putDifference(x + i, less, ties, to: out + i)
       i &+= E.width
     }
     if i < count {
       let few = E.loadFew(x + i, count &- i, else: 0)
-      E.storeFew(E.difference(few, largest, Both(loss, loss), ties), out + i, count &- i)
+      E.storeFew(E.difference(few, less, ties), out + i, count &- i)
     }
   }
   if let ties { subtract(ties) } else { subtract(nil) }
