@@ -41,6 +41,8 @@ struct RowsKernel {
   let needsPlaces: Bool
   /// Whether what has the logits' shape is made of a tile's terms.
   let keepsTileTerms: Bool
+  /// Whether a tile's sums wait for the next tile's: where these are two at a time.
+  let waits: Bool
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
   let isInTurn, keepsTerms: Bool
 
@@ -88,6 +90,7 @@ struct RowsKernel {
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
+    waits = Self.hasTiles && isShort && Tile<Float>.areTwo(rows.classes)
     keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
   }
 
@@ -102,28 +105,59 @@ struct RowsKernel {
       ? 1
       : Self.hasTiles && isShort
         ? (rows.isWide ? Double.width : Float.width)
-        : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
+        : isInTurn ? rowsInTurn : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
-    forEachBatch(first, last, size: size) { start, count in
-      let isTiled = read(start, count, last: last, results, &shelf)
-      conclude(count, results)
-      var done = 0
-      while done < count {
-        let lane = (start &+ done &- first) & (step &- 1)
-        finish(start &+ done, min(step, count &- done), results + done / step, &losses, lane: lane, loss)
-        done &+= step
-      }
-      guard hasMatrix else { return }
-      if keepsTerms { return putTargets(start, count, results) }
-      if Self.hasTiles && isTiled { return writeTiled(start, count, results, &shelf) }
-      writeEach(start, count, results)
+    // A tile whose sums are known waits until those of the next are formed: then neither waits for the other's last operations.
+    var waiting = Rows.Range(first: first, end: first)
+    var (own, other) = (results, waits ? results + 2 : results)
+    @inline(__always) func endWaiting() {
+      guard waits && waiting.end > waiting.first else { return }
+      end(waiting.first, waiting.end &- waiting.first, other, first, isTiled: true, &losses, &shelf, loss)
+      waiting.first = waiting.end
     }
+    forEachBatch(first, last, size: size) { start, count in
+      if !shelf.rows.contains(start) { endWaiting() }
+      readTargets(start, count, in: own)
+      let isTiled = Self.hasTiles && isShort && readTile(start, count, last: last, own, &shelf)
+      endWaiting()
+      if waits && isTiled {
+        waiting = Rows.Range(first: start, end: start &+ count)
+        (own, other) = (other, own)
+        return
+      }
+      if !isTiled { readRows(start, count, own, &shelf) }
+      end(start, count, own, first, isTiled: isTiled, &losses, &shelf, loss)
+    }
+    endWaiting()
     if Self.hasTiles { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
     let total = losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
+  }
+
+  /// What is left to do for rows whose sums are known.
+  @inline(never) private func end(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
+    _ shelf: inout Shelf, _ loss: UnsafeMutablePointer<xentk_loss>
+  ) {
+    var done = 0
+    while done < count {
+      conclude(min(2 &* step, count &- done), results + done / step)
+      done &+= 2 &* step
+    }
+    done = 0
+    while done < count {
+      let lane = (start &+ done &- first) & (step &- 1)
+      finish(start &+ done, min(step, count &- done), results + done / step, &losses, lane: lane, loss)
+      done &+= step
+    }
+    guard hasMatrix else { return }
+    if keepsTerms { return putTargets(start, count, results) }
+    // The shelf is empty if the tile before this one was no tile in the end.
+    if Self.hasTiles && isTiled && shelf.rows.contains(start) { return writeTiled(start, count, results, &shelf) }
+    writeEach(start, count, results)
   }
 
   /// Up to so many classes, and from so many rows on, rows are worked on in tiles.
@@ -139,57 +173,57 @@ struct RowsKernel {
     #endif
   }
 
-  /// The states of the rows, eight to a group of results; whether they are in a tile. What is in rows that nobody asks for
-  /// does not matter.
-  @inline(never) func read(
-    _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
-  ) -> Bool {
-    var needed = Both(SIMD8<Int64>(), SIMD8<Int64>())
-    needed.low = readTargets(start, min(count, step), results)
-    if count > step {
-      needed.high = readTargets(start &+ step, count &- step, results + 1)
-    } else if Self.hasTiles {
+  /// Sets the targets of the rows, and which of them count.
+  @inline(__always) private func readTargets(_ start: Int, _ count: Int, in results: UnsafeMutablePointer<Results>) {
+    var done = 0
+    while done < count {
+      readTargets(start &+ done, min(step, count &- done), results + done / step)
+      done &+= step
+    }
+    if Self.hasTiles && count <= step {
       // A tile has lanes for them.
       (results + 1).pointee.targets = SIMD8(repeating: -1)
     }
-    if Self.hasTiles && isShort && count >= Self.fewest {
-      let isDone =
-        rows.isWide
-        ? readTile(Double.self, start, count, last: last, needed, results, &shelf)
-        : readTile(Float.self, start, count, last: last, needed, results, &shelf)
-      if isDone { return true }
-      drop(&shelf)
-    }
-    if isInTurn {
-      clear(results)
-      readInTurn(start, count, needed.low, results)
-      return false
-    }
+  }
+
+  /// The states of the rows, eight to a group of results, by way of a tile; false, and nothing is done, where they cannot be had so.
+  @inline(never) private func readTile(
+    _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
+  ) -> Bool {
+    if count < Self.fewest { return false }
+    let needed = Both(
+      needed(min(count, step), results), count > step ? needed(count &- step, results + 1) : SIMD8<Int64>())
+    return rows.isWide
+      ? readTile(Double.self, start, count, last: last, needed, results, &shelf)
+      : readTile(Float.self, start, count, last: last, needed, results, &shelf)
+  }
+
+  /// The same row by row.
+  @inline(never) private func readRows(
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
+  ) {
+    if Self.hasTiles && isShort { drop(&shelf) }
     var lane = 0
     while lane < count {
-      if lane & (step &- 1) == 0 { clear(results + lane / step) }
-      let isNeeded = lane < step ? needed.low[lane] : needed.high[lane &- step]
-      if isNeeded != 0 { readRow(rows.position(start &+ lane), lane & (step &- 1), results + lane / step) }
+      clear(results + lane / step)
+      lane &+= step
+    }
+    if isInTurn { return readInTurn(start, count, results) }
+    lane = 0
+    while lane < count {
+      if isNeeded(lane, results) { readRow(rows.position(start &+ lane), lane & (step &- 1), results + lane / step) }
       lane &+= 1
     }
-    return false
   }
 
-  /// Lanes that are not set are those of rows without elements.
-  @inline(__always) func clear(_ results: UnsafeMutablePointer<Results>) {
-    if wanted.total { results.pointee.total = Batch() }
-    if wanted.target { results.pointee.target = Batch() }
-    if wanted.largest { results.pointee.largest = Batch() }
+  /// Whether a row's logits have to be looked at.
+  @inline(__always) func isNeeded(_ number: Int, _ results: UnsafePointer<Results>) -> Bool {
+    isForAll || results[number / step].counts[number & (step &- 1)] != 0
   }
 
-  /// Sets a group's targets, and which rows count; gives those whose logits have to be looked at.
-  @inline(__always) func readTargets(
-    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>
-  ) -> SIMD8<Int64> {
-    let (counts, targets) = rows.targets(start, count)
-    results.pointee.targets = targets
-    results.pointee.counts = counts
-    if !isForAll { return counts }
+  /// The same of a group of rows, not 0 where they have to be.
+  @inline(__always) private func needed(_ count: Int, _ results: UnsafePointer<Results>) -> SIMD8<Int64> {
+    if !isForAll { return results.pointee.counts }
     if count == step { return SIMD8(repeating: 1) }
     var all = SIMD8<Int64>()
     var lane = 0
@@ -200,8 +234,22 @@ struct RowsKernel {
     return all
   }
 
-  /// `read` of a tile; false where there is a row that has to be looked at on its own.
-  @inline(__always) func readTile<E: Element>(
+  /// Lanes that are not set are those of rows without elements.
+  @inline(__always) func clear(_ results: UnsafeMutablePointer<Results>) {
+    if wanted.total { results.pointee.total = Batch() }
+    if wanted.target { results.pointee.target = Batch() }
+    if wanted.largest { results.pointee.largest = Batch() }
+  }
+
+  /// Sets a group's targets, and which rows count.
+  @inline(__always) func readTargets(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    let (counts, targets) = rows.targets(start, count)
+    results.pointee.targets = targets
+    results.pointee.counts = counts
+  }
+
+  /// False where there is a row that has to be looked at on its own.
+  @inline(__always) private func readTile<E: Element>(
     _ type: E.Type, _ start: Int, _ count: Int, last: Int, _ needed: Both<SIMD8<Int64>>,
     _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) -> Bool {

@@ -6,45 +6,50 @@ import CXent
 import CXentSystem
 
 extension RowsKernel {
-  /// `read` of a batch, eight rows at most; with `keepsTerms` the outputs of the logits' shape are written too, but for the
-  /// targets' elements.
-  @inline(never) func readInTurn(
-    _ start: Int, _ count: Int, _ needed: SIMD8<Int64>, _ results: UnsafeMutablePointer<Results>
-  ) {
+  /// Rows in a batch: as many as there are results for, because at its ends nothing is done side by side; fewer where the second
+  /// pass over them would no longer find them in L2.
+  @inline(__always) var rowsInTurn: Int {
+    !hasMatrix || keepsTerms || rows.classes <= chunk / 2 ? 4 &* step : 2 &* step
+  }
+
+  /// The states of a batch; with `keepsTerms` the outputs of the logits' shape are written too, but for the targets' elements.
+  @inline(never) func readInTurn(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
     let isDirect = rows.source(problem.pointee.input, rows.position(start)).isDirect
     // Whether there is room for two rows: the terms of fetched elements go where these are, if there are more than half a chunk.
     let looksAhead = isDirect || !keepsTerms || rows.classes <= chunk / 2
     let parts = xentk_states(rows.workspace).assumingMemoryBound(to: RowPart<Float>.self)
-    var lane = Self.next(from: 0, count, needed)
+    var number = next(from: 0, count, results)
     var waiting = -1
     var slot = 0
-    while lane < count || waiting >= 0 {
-      if lane < count {
-        let target = Int(results.pointee.targets[lane])
-        makePart(start &+ lane, target, slot, isDirect, in: parts + slot)
+    while number < count || waiting >= 0 {
+      if number < count {
+        let target = Int(results[number / step].targets[number & (step &- 1)])
+        makePart(start &+ number, target, slot, isDirect, in: parts + slot)
       }
-      let now = looksAhead ? waiting : lane
-      if now >= 0 { sum(parts + (looksAhead ? 1 &- slot : slot), start &+ now, now, results) }
-      waiting = looksAhead && lane < count ? lane : -1
-      lane = Self.next(from: lane &+ 1, count, needed)
+      let now = looksAhead ? waiting : number
+      if now >= 0 {
+        sum(parts + (looksAhead ? 1 &- slot : slot), start &+ now, now & (step &- 1), results + now / step)
+      }
+      waiting = looksAhead && number < count ? number : -1
+      number = next(from: number &+ 1, count, results)
       slot = looksAhead ? 1 &- slot : 0
     }
-    if keepsTerms { skip(start, count, needed) }
+    if keepsTerms { skip(start, count, results) }
   }
 
   /// Rows that nobody asks for.
-  @inline(__always) private func skip(_ start: Int, _ count: Int, _ needed: SIMD8<Int64>) {
-    var lane = 0
-    while lane < count {
-      if needed[lane] == 0 { rows.sink(problem.pointee.grad, rows.position(start &+ lane)).fill(with: 0) }
-      lane &+= 1
+  @inline(__always) private func skip(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
+    var number = 0
+    while number < count {
+      if !isNeeded(number, results) { rows.sink(problem.pointee.grad, rows.position(start &+ number)).fill(with: 0) }
+      number &+= 1
     }
   }
 
-  @inline(__always) private static func next(from lane: Int, _ count: Int, _ needed: SIMD8<Int64>) -> Int {
-    var lane = lane
-    while lane < count && needed[lane] == 0 { lane &+= 1 }
-    return lane
+  @inline(__always) private func next(from number: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) -> Int {
+    var number = number
+    while number < count && !isNeeded(number, results) { number &+= 1 }
+    return number
   }
 
   /// A row, which is one part. There are two rooms for elements that cannot be used where they lie.
@@ -106,15 +111,17 @@ extension RowsKernel {
   /// What `writeGrad` puts at the targets, once the rows' outcome is known.
   @inline(never) func putTargets(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {
     guard wanted.target else { return }
-    var lane = 0
-    while lane < count {
+    var number = 0
+    while number < count {
+      let results = results + number / step
+      let lane = number & (step &- 1)
       if results.pointee.counts[lane] > 0 {
-        let row = rows.position(start &+ lane)
+        let row = rows.position(start &+ number)
         let factor = sharedFactor ?? plainFactor(row, lane, results)
         let value = -results.pointee.targetOutcome.others(lane, times: factor)
         rows.sink(problem.pointee.grad, row).put(value, at: Int(results.pointee.targets[lane]))
       }
-      lane &+= 1
+      number &+= 1
     }
   }
 }

@@ -14,7 +14,8 @@ extension RowsKernel {
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     let number = Int(problem.pointee.row)
     let row = rows.position(number)
-    let isNeeded = readTargets(number, 1, results)[0] != 0
+    readTargets(number, 1, results)
+    let isNeeded = isNeeded(0, results)
     let isRead = Int(problem.pointee.phase) == XENTK_READ
     if !isRead {
       clear(results)

@@ -17,9 +17,12 @@ struct Tile<E: Element> {
   let x: UnsafeMutablePointer<E>
   let classes: Int
   let workspace: UnsafeMutablePointer<xentk_workspace>
+  /// Which tile on the shelf it is.
+  private let number: Int
 
   /// The tile of the rows from `start` on, which are on the shelf or the first of it.
   @inline(__always) init(_ rows: Rows, _ shelf: Shelf, _ start: Int) {
+    number = (start &- shelf.rows.first) / E.width
     x =
       UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
       + ((start &- shelf.rows.first) &* (rows.classes &+ 1) &+ E.width)
@@ -89,6 +92,16 @@ struct Tile<E: Element> {
       E.halves == 1 || classes > 32
     #else
       E.halves == 1 || classes > 16
+    #endif
+  }
+
+  /// Whether two tiles are worked on at a time: what is taken out of one has a place for one only, and terms of many leave no
+  /// room for eight tiles. Measured, at the lower level it does not pay.
+  @inline(__always) static func areTwo(_ classes: Int) -> Bool {
+    #if XENT_V4
+      classes <= 16
+    #else
+      false
     #endif
   }
 
@@ -226,14 +239,46 @@ struct Tile<E: Element> {
     return true
   }
 
-  /// The terms of class c, with −inf for elements of this value, and for this place's.
-  @inline(__always) private func term(
+  /// The elements of class c as they are summed, with −inf for those of this value, and for this place's.
+  @inline(__always) private func element(
     _ c: Int, _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes? = nil
-  ) -> Term<E> {
+  ) -> E.Lanes {
     var x = self[c]
     if let value { x = E.replacing(x, with: window.lowest, where: x, is: value) }
     if let place { x = E.replacing(x, with: window.lowest, where: place, is: Self.number(c)) }
-    return E.term(E.larger(x, window.lowest), window.magic)
+    return E.larger(x, window.lowest)
+  }
+
+  /// The terms of class c; they are kept with `keepsTerms`.
+  @inline(__always) private func term(
+    _ c: Int, _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
+  ) -> Term<E> {
+    let term = E.term(element(c, window, value, place), window.magic)
+    if keepsTerms { keep(term, c, place) }
+    return term
+  }
+
+  @inline(__always) private func keep(_ term: Term<E>, _ c: Int, _ place: E.Lanes?) {
+    var scale = term.scale
+    if let place {
+      scale = E.replacing(scale, with: E.Lanes(repeating: E.usualScale), where: place, is: Self.number(c))
+    }
+    E.store(scale, scales + c &* E.width)
+    E.store(term.minor, minors + c &* E.width)
+  }
+
+  /// What the classes of one slot come to: class `slot` and every `width`-th after it.
+  @inline(__always) private func folded(
+    slot: Int, _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
+  ) -> (major: E.Lanes, rest: E.Lanes) {
+    let preload = E.Lanes(repeating: E.preload)
+    var sum = (sum: preload, rest: E.Lanes(repeating: 0))
+    var c = slot
+    while c < classes {
+      sum = E.sum(sum.sum, sum.rest, term(c, window, value, place, keepsTerms: keepsTerms))
+      c &+= E.width
+    }
+    return (sum.sum - preload, sum.rest)
   }
 
   /// `E.folded` of every row: the majors' sums are exact, and so may be added up in any order; the rests' tree is that of
@@ -242,37 +287,43 @@ struct Tile<E: Element> {
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
   ) -> (hi: Halves, lo: Halves) {
     let nothing = E.Lanes(repeating: 0)
+    let preload = E.Lanes(repeating: E.preload)
     var majors = nothing
-    @inline(__always) func rest(_ slot: Int) -> E.Lanes {
-      var sum = E.Lanes(repeating: E.preload)
-      var rest = nothing
-      var c = slot
-      while c < classes {
-        let term = term(c, window, value, place)
-        if keepsTerms {
-          var scale = term.scale
-          if let place {
-            scale = E.replacing(scale, with: E.Lanes(repeating: E.usualScale), where: place, is: Self.number(c))
-          }
-          E.store(scale, scales + c &* E.width)
-          E.store(term.minor, minors + c &* E.width)
-        }
-        (sum, rest) = E.sum(sum, rest, term)
-        c &+= E.width
-      }
-      majors += sum - E.Lanes(repeating: E.preload)
-      return rest
-    }
     var (a, b, c, d) = (nothing, nothing, nothing, nothing)
     var half = 0
     while half < classes && half < E.width {
       var (e, f, g, h) = (nothing, nothing, nothing, nothing)
       var slot = half
-      while slot < half &+ E.width / 2 {
-        e += rest(slot)
-        f += rest(slot &+ 1)
-        g += rest(slot &+ 2)
-        h += rest(slot &+ 3)
+      while slot < half &+ E.width / 2 && slot < classes {
+        if slot &+ 4 <= classes && classes <= E.width {
+          // A class to each slot.
+          let x = Four(
+            element(slot, window, value, place), element(slot &+ 1, window, value, place),
+            element(slot &+ 2, window, value, place), element(slot &+ 3, window, value, place))
+          let terms = E.ended(E.begun(x, window.magic))
+          if keepsTerms {
+            keep(terms.a, slot, place)
+            keep(terms.b, slot &+ 1, place)
+            keep(terms.c, slot &+ 2, place)
+            keep(terms.d, slot &+ 3, place)
+          }
+          let sums = terms.map { E.sum(preload, nothing, $0) }
+          majors += ((sums.a.sum - preload) + (sums.b.sum - preload)) + ((sums.c.sum - preload) + (sums.d.sum - preload))
+          e += sums.a.rest
+          f += sums.b.rest
+          g += sums.c.rest
+          h += sums.d.rest
+        } else {
+          let one = folded(slot: slot, window, value, place, keepsTerms: keepsTerms)
+          let two = folded(slot: slot &+ 1, window, value, place, keepsTerms: keepsTerms)
+          let three = folded(slot: slot &+ 2, window, value, place, keepsTerms: keepsTerms)
+          let four = folded(slot: slot &+ 3, window, value, place, keepsTerms: keepsTerms)
+          majors += (one.major + two.major) + (three.major + four.major)
+          e += one.rest
+          f += two.rest
+          g += three.rest
+          h += four.rest
+        }
         slot &+= 4
       }
       a += e
@@ -292,7 +343,7 @@ struct Tile<E: Element> {
   ) -> (hi: Halves, lo: Halves) {
     var c = 0
     while c < classes {
-      slots.add(term(c, window, value), c)
+      slots.add(E.term(element(c, window, value), window.magic), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 { slots.endStrip(c) }
     }
@@ -333,10 +384,16 @@ struct Tile<E: Element> {
   /// Whether the terms of a sum are such, and so few, that they can be kept.
   @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { E.folded > 0 && classes <= E.folded }
 
-  /// The terms of the last sum, at the end of the tiles' memory: class after class, the scales also of class −1.
+  /// The terms of a sum, at the end of the tiles' memory: class after class, the scales also of class −1. Where tiles are two at
+  /// a time every other's lie before those.
   @inline(__always) private var minors: UnsafeMutablePointer<E> {
-    UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
-      - classes &* E.width
+    let end = UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
+    let isOther = number & 1 != 0 && Self.areTwo(classes)
+    return end - (isOther ? 3 &* classes &+ 1 : classes) &* E.width
+  }
+  /// Lines for them.
+  @inline(__always) var termLines: Int {
+    Self.canKeepTerms(classes) ? (Self.areTwo(classes) ? 2 : 1) &* (2 &* classes &+ 1) : 0
   }
   @inline(__always) private var scales: UnsafeMutablePointer<E> { minors - classes &* E.width }
 
