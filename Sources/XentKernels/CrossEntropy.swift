@@ -120,7 +120,7 @@ struct RowsKernel {
     forEachBatch(first, last, size: size) { start, count in
       if !shelf.rows.contains(start) { endWaiting() }
       readTargets(start, count, in: own)
-      let isTiled = Self.hasTiles && isShort && readTile(start, count, last: last, own, &shelf)
+      let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, own, &shelf)
       endWaiting()
       if waits && isTiled {
         waiting = Rows.Range(first: start, end: start &+ count)
@@ -190,7 +190,6 @@ struct RowsKernel {
   @inline(never) private func readTile(
     _ start: Int, _ count: Int, last: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) -> Bool {
-    if count < Self.fewest { return false }
     let needed = Both(
       needed(min(count, step), results), count > step ? needed(count &- step, results + 1) : SIMD8<Int64>())
     return rows.isWide
@@ -202,7 +201,7 @@ struct RowsKernel {
   @inline(never) private func readRows(
     _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) {
-    if Self.hasTiles && isShort { drop(&shelf) }
+    if Self.hasTiles && shelf.rows.end > shelf.rows.first { drop(&shelf) }
     var lane = 0
     while lane < count {
       clear(results + lane / step)
