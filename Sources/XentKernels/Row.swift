@@ -41,6 +41,16 @@ struct Rows {
     !isWide && classes >= 1400 && classes <= chunk && Int(problem.pointee.rows) &* classes >= 6 &<< 20
   }
 
+  /// Whether the second pass over a row goes from its end to its beginning, which has left L2 by then. Measured: it pays for one
+  /// row or a few of them; of many the next one's beginning would not have been fetched.
+  @inline(__always) var goesBack: Bool {
+    let size = classes &* (isWide ? 8 : 4)
+    return size >= 1 &<< 18 && Int(problem.pointee.rows) &* size <= 1 &<< 22
+  }
+
+  /// How far ahead of what is written memory is fetched.
+  @inline(__always) var ahead: Int { goesBack ? -chunk : aheadToWrite }
+
   @inline(__always) func position(_ row: Int) -> Position {
     if inner == 1 { return Position(outer: row, inner: 0) }
     let outer = row / inner
@@ -208,6 +218,25 @@ struct Source {
       let count = min(chunk, rows.range.end &- first)
       body(elements(first, count), first, count)
       first &+= count
+    }
+  }
+
+  /// The same for what is written to where the sum has been formed of before, which goes backwards with `rows.goesBack`.
+  @inline(__always) func forEachChunkAgain(
+    _ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void
+  ) {
+    let length = rows.range.end &- rows.range.first
+    var done = 0
+    while done < length {
+      var first = rows.range.first &+ done
+      var count = min(chunk, length &- done)
+      if rows.goesBack {
+        // The last chunk may be a short one.
+        count = done == 0 && length % chunk != 0 ? length % chunk : chunk
+        first = rows.range.end &- done &- count
+      }
+      body(elements(first, count), first, count)
+      done &+= count
     }
   }
 

@@ -40,6 +40,13 @@ extension Element {
   if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
+/// Brings what is written so far from here to L1; and what is read, where that goes backwards: chunk before chunk is nothing that
+/// the processor would foresee.
+@inline(__always) func fetch<E: Element>(_ out: UnsafePointer<E>, _ x: UnsafePointer<E>, _ ahead: Int) {
+  xentk_prefetch(out + ahead)
+  xentk_prefetch(x + min(ahead, 0))
+}
+
 /// What outputs are made of where there are so many classes that a table pays: factor / total times 2^(j/8), j = 0 … 7, each as a
 /// float, and what that is short of it, relatively.
 struct ShareTable {
@@ -103,11 +110,14 @@ struct Writer<E: Element> {
   let total: Wide
   let factor: (hi: Double, lo: Double)
   let stage: Stage<E>
+  /// How far ahead memory is fetched.
+  let ahead: Int
 
-  @inline(__always) init(total: Wide, factor: (hi: Double, lo: Double), stage: Stage<E>) {
+  @inline(__always) init(total: Wide, factor: (hi: Double, lo: Double), stage: Stage<E>, ahead: Int = aheadToWrite) {
     self.total = total
     self.factor = factor
     self.stage = stage
+    self.ahead = ahead
   }
 
   @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
@@ -139,18 +149,18 @@ struct Writer<E: Element> {
     let (hi, lo, exponent) = share()
     let window = Window<E>(shift: E(rounding: exponent) + E.outputShift)
     let anchor = E(rounding: total.anchor)
-    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo) }
+    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo, ahead) }
     let part = Part(x, count: count, hole: -1, stage: stage)
     var first = 0
     while first < count {
-      Self.write(part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo)
+      Self.write(part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo, ahead)
       first &+= E.strip
     }
   }
 
   /// Scalars in, because lanes as an argument come in parts and stay so.
   @inline(never) private static func write(
-    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E, _ ahead: Int
   ) {
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
@@ -158,13 +168,15 @@ struct Writer<E: Element> {
       E.Lanes(repeating: hi), E.Lanes(repeating: lo),
       down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
     @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
-    var i = writeInTurn(x, to: out, count, window) { value(E.ended($0)) }
+    var i = writeInTurn(x, to: out, count, window, ahead) { value(E.ended($0)) }
     #if XENT_FMA
       while i &+ 4 &* E.width <= count {
         let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
         let terms = E.ended(E.begun(steps.map { E.larger(E.load(x + $0), lowest) }, magic))
         let values = terms.map(value)
-        steps.forEach { xentk_prefetch(out + ($0 &+ aheadToWrite)) }
+        steps.forEach {
+          fetch(out + $0, x + $0, ahead)
+        }
         E.store(values.a, out + steps.a)
         E.store(values.b, out + steps.b)
         E.store(values.c, out + steps.c)
@@ -180,7 +192,7 @@ struct Writer<E: Element> {
 
   /// Writes fours of steps, as a sum reads them (Part.swift), where there are registers for that; gives how many elements.
   @inline(__always) private static func writeInTurn(
-    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>,
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ ahead: Int,
     _ value: (Reduced<E>) -> E.Lanes
   ) -> Int {
     var i = 0
@@ -190,19 +202,19 @@ struct Writer<E: Element> {
       let lowest = E.Lanes(repeating: window.lowest)
       @inline(__always) func begun(_ i: Int) -> Reduced<E> { E.begun(E.larger(E.load(x + i), lowest), magic) }
       var next = Four(0, E.width, 2 &* E.width, 3 &* E.width).map(begun)
-      @inline(__always) func turn(_ reduced: inout Reduced<E>, _ ahead: Int, _ i: Int) {
+      @inline(__always) func turn(_ reduced: inout Reduced<E>, _ following: Int, _ i: Int) {
         let now = reduced
-        reduced = begun(ahead)
+        reduced = begun(following)
         reduced.rest = E.whole(reduced.rest)
-        xentk_prefetch(out + (i &+ aheadToWrite))
+        fetch(out + i, x + i, ahead)
         E.store(value(now), out + i)
       }
       while i &+ 4 &* E.width <= count {
-        let ahead = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
-        turn(&next.a, ahead, i)
-        turn(&next.b, ahead &+ E.width, i &+ E.width)
-        turn(&next.c, ahead &+ 2 &* E.width, i &+ 2 &* E.width)
-        turn(&next.d, ahead &+ 3 &* E.width, i &+ 3 &* E.width)
+        let following = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
+        turn(&next.a, following, i)
+        turn(&next.b, following &+ E.width, i &+ E.width)
+        turn(&next.c, following &+ 2 &* E.width, i &+ 2 &* E.width)
+        turn(&next.d, following &+ 3 &* E.width, i &+ 3 &* E.width)
         i &+= 4 &* E.width
       }
     #endif
@@ -284,19 +296,19 @@ extension Writer where E == Float {
     let exponent = Double(Int((hi.bitPattern &>> 52) & 0x7FF) &- 1023)
     let unit = powerOfTwo(-exponent)
     let window = Window<Float>(shift: Float(exponent - total.exponent) + Float.outputShift)
-    Self.writeLong(x, to: out, count, window, hi * unit, lo * unit)
+    Self.writeLong(x, to: out, count, window, hi * unit, lo * unit, ahead)
   }
 
   @inline(never) private static func writeLong(
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
-    _ lo: Double
+    _ lo: Double, _ ahead: Int
   ) {
     let magic = Floats(repeating: window.magic)
     let lowest = Floats(repeating: window.lowest)
     let shares = ShareTable(hi, lo)
-    let done = writeInTurn(x, to: out, count, window) { shares.output($0) }
+    let done = writeInTurn(x, to: out, count, window, ahead) { shares.output($0) }
     forEachStep(from: done, count, Float.width) { i, few in
-      xentk_prefetch(out + (i &+ aheadToWrite))
+      fetch(out + i, x + i, ahead)
       Float.store(shares.output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few)
     }
   }
@@ -305,9 +317,9 @@ extension Writer where E == Float {
 extension Source {
   /// Writes factor·exp(x) / total to every class.
   @inline(never) func writeSoftmax(total: Wide, factor: (hi: Double, lo: Double), to sink: Sink) {
-    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
-    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
-    forEachChunk { elements, first, count in
+    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
+    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
+    forEachChunkAgain { elements, first, count in
       let room = sink.room(first)
       if rows.isWide {
         wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
@@ -324,17 +336,19 @@ extension Source {
   @inline(never) func writeLogSoftmax(
     largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
   ) {
-    forEachChunk { elements, first, count in
+    forEachChunkAgain { elements, first, count in
       let room = sink.room(first)
       let place = index >= first && index < first &+ count ? index &- first : -1
       if rows.isWide {
         let out = room.assumingMemoryBound(to: Double.self)
-        subtract(largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil, to: out, count)
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil, to: out, count, ahead: rows.ahead)
         if place >= 0 { out[place] = own }
       } else {
         let out = room.assumingMemoryBound(to: Float.self)
         subtract(
-          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype), to: out, count)
+          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype), to: out, count,
+          ahead: rows.ahead)
         if place >= 0 { out[place] = Float(own) }
       }
       sink.put(first, count)
@@ -344,14 +358,14 @@ extension Source {
 
 @inline(never) private func subtract<E: Element>(
   _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, _ ties: Ties?,
-  to out: UnsafeMutablePointer<E>, _ count: Int
+  to out: UnsafeMutablePointer<E>, _ count: Int, ahead: Int
 ) {
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   let less = Subtrahends(Halves(repeating: largest), Both(loss, loss))
   @inline(__always) func subtract(_ ties: Ties?) {
     var i = 0
     while i &+ E.width <= count {
-      xentk_prefetch(out + (i &+ aheadToWrite))
+      fetch(out + i, x + i, ahead)
       E.putDifference(x + i, less, ties, to: out + i)
       i &+= E.width
     }
