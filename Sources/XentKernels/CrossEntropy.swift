@@ -111,26 +111,28 @@ struct RowsKernel {
     var shelf = Shelf()
     // A tile whose sums are known waits until those of the next are formed: then neither waits for the other's last operations.
     var waiting = Rows.Range(first: first, end: first)
-    var (own, other) = (results, waits ? results + 2 : results)
-    @inline(__always) func endWaiting() {
-      guard waits && waiting.end > waiting.first else { return }
-      end(waiting.first, waiting.end &- waiting.first, other, first, isTiled: true, &losses, &shelf, loss)
-      waiting.first = waiting.end
-    }
-    forEachBatch(first, last, size: size) { start, count in
-      if !shelf.rows.contains(start) { endWaiting() }
+    var (own, other) = (results, results + 2)
+    var start = first
+    while start < last {
+      let count = min(size, last &- start)
+      if waiting.end > waiting.first && !shelf.rows.contains(start) {
+        end(waiting, other, first, isTiled: true, &losses, &shelf, loss)
+        waiting.first = waiting.end
+      }
       readTargets(start, count, in: own)
       let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, own, &shelf)
-      endWaiting()
+      if waiting.end > waiting.first { end(waiting, other, first, isTiled: true, &losses, &shelf, loss) }
+      waiting = Rows.Range(first: start, end: start &+ count)
       if waits && isTiled {
-        waiting = Rows.Range(first: start, end: start &+ count)
         (own, other) = (other, own)
-        return
+      } else {
+        if !isTiled { readRows(start, count, own, &shelf) }
+        end(waiting, own, first, isTiled: isTiled, &losses, &shelf, loss)
+        waiting.first = waiting.end
       }
-      if !isTiled { readRows(start, count, own, &shelf) }
-      end(start, count, own, first, isTiled: isTiled, &losses, &shelf, loss)
+      start &+= count
     }
-    endWaiting()
+    if waiting.end > waiting.first { end(waiting, other, first, isTiled: true, &losses, &shelf, loss) }
     if Self.hasTiles { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
     let total = losses.total
@@ -139,9 +141,10 @@ struct RowsKernel {
 
   /// What is left to do for rows whose sums are known.
   @inline(never) private func end(
-    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
+    _ range: Rows.Range, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
     _ shelf: inout Shelf, _ loss: UnsafeMutablePointer<xentk_loss>
   ) {
+    let (start, count) = (range.first, range.end &- range.first)
     var done = 0
     while done < count {
       conclude(min(2 &* step, count &- done), results + done / step)
