@@ -178,14 +178,17 @@ struct RowsKernel {
 
   /// Sets the targets of the rows, and which of them count.
   @inline(__always) private func readTargets(_ start: Int, _ count: Int, in results: UnsafeMutablePointer<Results>) {
-    var done = 0
+    readTargets(start, min(step, count), results)
+    if count > step {
+      readTargets(start &+ step, min(step, count &- step), results + 1)
+    } else if Self.hasTiles {
+      // A tile has lanes for them.
+      (results + 1).pointee.targets = SIMD8(repeating: -1)
+    }
+    var done = 2 &* step
     while done < count {
       readTargets(start &+ done, min(step, count &- done), results + done / step)
       done &+= step
-    }
-    if Self.hasTiles && count <= step {
-      // A tile has lanes for them.
-      (results + 1).pointee.targets = SIMD8(repeating: -1)
     }
   }
 
