@@ -130,15 +130,11 @@ struct Writer<E: Element> {
     }
   }
 
-  /// factor / total as (hi + lo)·2^exponent, hi from 1 to 2.
+  /// factor / total, over the bias, as (hi + lo)·2^exponent, hi from 1 to 2.
   @inline(__always) private func share() -> (hi: E, lo: E, exponent: Double) {
-    let quotient = quotient(1 / E.bias)
-    let isNothing = quotient.hi == 0
-    let exponent = isNothing ? 0 : Double(Int((quotient.hi.bitPattern &>> 52) & 0x7FF) &- 1023)
-    let unit = powerOfTwo(-exponent)
-    let hi = E(rounding: quotient.hi * unit)
-    let lo = E(rounding: (quotient.hi * unit - hi.widened) + quotient.lo * unit)
-    return (hi, lo, exponent - total.exponent)
+    let share = mantissa(times: 1 / E.bias)
+    let hi = E(rounding: share.hi)
+    return (hi, E(rounding: (share.hi - hi.widened) + share.lo), share.exponent)
   }
 
   @inline(__always) private var isInRange: Bool {
@@ -279,12 +275,15 @@ struct Writer<E: Element> {
     }
   }
 
-  /// factor / total's mantissa, times a constant, as hi + lo.
-  @inline(__always) private func quotient(_ constant: Double) -> (hi: Double, lo: Double) {
+  /// factor / total, times a constant, as (hi + lo)·2^exponent, hi from 1 to 2, or 0.
+  @inline(__always) private func mantissa(times constant: Double) -> (hi: Double, lo: Double, exponent: Double) {
     let k = E.share(
       Pair(Doubles(repeating: factor.hi), Doubles(repeating: factor.lo)),
       of: Pair(Doubles(repeating: total.hi), Doubles(repeating: total.lo)))
-    return (k.hi[0] * constant, k.lo[0] * constant)
+    let (hi, lo) = (k.hi[0] * constant, k.lo[0] * constant)
+    let exponent = hi == 0 ? 0 : Double(Int((hi.bitPattern &>> 52) & 0x7FF) &- 1023)
+    let unit = powerOfTwo(-exponent)
+    return (hi * unit, lo * unit, exponent - total.exponent)
   }
 }
 
@@ -292,11 +291,8 @@ extension Writer where E == Float {
   /// `write` of a row of more than a chunk: with one rounding fewer, so of other bits.
   @inline(__always) func writeLong(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
     guard total.isOrdinary && isInRange && total.anchor == 0 else { return write(x, to: out, count) }
-    let (hi, lo) = quotient(1)
-    let exponent = Double(Int((hi.bitPattern &>> 52) & 0x7FF) &- 1023)
-    let unit = powerOfTwo(-exponent)
-    let window = Window<Float>(shift: Float(exponent - total.exponent) + Float.outputShift)
-    Self.writeLong(x, to: out, count, window, hi * unit, lo * unit, ahead)
+    let (hi, lo, exponent) = mantissa(times: 1)
+    Self.writeLong(x, to: out, count, Window(shift: Float(exponent) + Float.outputShift), hi, lo, ahead)
   }
 
   @inline(never) private static func writeLong(
