@@ -127,6 +127,18 @@ XENTS_INLINE void xents_pause(void) {
 #endif
 }
 
+/* The core that this thread is on, for the moment; −1 if that cannot be found out. */
+#if defined(__linux__)
+int sched_getcpu(void); /* declared with _GNU_SOURCE alone */
+#endif
+XENTS_INLINE int64_t xents_core(void) {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
 /* ---- What the process shares ------------------------------------------------------------------------------------- */
 
 /* Workers and the one job they are on. Every word that more than one thread may touch at once is an atomic, or under
@@ -137,6 +149,7 @@ typedef struct xents_pool {
   int64_t finished; /* segments done in this round */
   int64_t apart2[7];
   int64_t round; /* what sleeping workers wait for; written under the mutex */
+  int64_t core;    /* that the owner began the round on */
   int64_t workers; /* only by the owner */
   int64_t segments;
   const void *_Nullable job;

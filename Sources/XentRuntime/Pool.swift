@@ -59,6 +59,7 @@ enum Pool {
     pool.pointee.job = UnsafeRawPointer(job)
     pool.pointee.segments = job.pointee.plan.segments
     xents_store(&pool.pointee.finished, 0)
+    xents_store(&pool.pointee.core, xents_core())
     pthread_mutex_lock(&pool.pointee.mutex)
     let round = (pool.pointee.round + 1) & 0x7FFF_FFFF
     xents_store(&pool.pointee.ticket, round << roundShift | seats * seat | job.pointee.plan.segments)
@@ -84,9 +85,11 @@ enum Pool {
     }
   }
 
-  /// Looks for a while, since calls often follow each other, then sleeps.
+  /// Looks for a while, since calls often follow each other, then sleeps. At once on the caller's core, where the system at times
+  /// wakes a worker although there are idle ones: the caller would wait for the end of the looking.
   private static func nextRound(_ pool: UnsafeMutablePointer<xents_pool>, after round: Int64) -> Int64 {
-    for _ in 0..<2000 {
+    let looks = xents_core() == xents_load(&pool.pointee.core) ? 0 : 2000
+    for _ in 0..<looks {
       let next = xents_load(&pool.pointee.round)
       if next != round { return next }
       xents_pause()
