@@ -149,7 +149,7 @@ typedef struct xents_pool {
   int64_t finished; /* segments done in this round */
   int64_t apart2[7];
   int64_t round; /* what sleeping workers wait for; written under the mutex */
-  int64_t core;    /* that the owner began the round on */
+  int64_t core;  /* that the owner began the round on */
   int64_t workers; /* only by the owner */
   int64_t segments;
   const void *_Nullable job;

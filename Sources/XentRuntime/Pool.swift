@@ -88,8 +88,9 @@ enum Pool {
   /// Looks for a while, since calls often follow each other, then sleeps. At once on the caller's core, where the system at times
   /// wakes a worker although there are idle ones: the caller would wait for the end of the looking.
   private static func nextRound(_ pool: UnsafeMutablePointer<xents_pool>, after round: Int64) -> Int64 {
-    let looks = xents_core() == xents_load(&pool.pointee.core) ? 0 : 2000
-    for _ in 0..<looks {
+    let core = xents_core()
+    let isCallers = core >= 0 && core == xents_load(&pool.pointee.core)
+    for _ in 0..<(isCallers ? 0 : 2000) {
       let next = xents_load(&pool.pointee.round)
       if next != round { return next }
       xents_pause()
