@@ -227,7 +227,7 @@ typedef struct xentk_workspace {
   double chunk[XENTK_CHUNK + 8];
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged; the sums of a tile */
-  char results[4 * XENTK_RESULTS]; /* of rows that are worked on together, of eight each */
+  char results[2 * XENTK_RESULTS]; /* of a batch of rows, of eight each */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }
@@ -244,7 +244,7 @@ xentk_kernel _Nullable xentk_kernel_baseline(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v3(xentk_operation operation);
 xentk_kernel _Nullable xentk_kernel_v4(xentk_operation operation);
 
-/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 34 KB, or ask malloc. */
+/* Calls body with a workspace on this thread's stack. Not by Swift: it would clear what is 29 KB, or ask malloc. */
 XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_Nonnull, void *_Nonnull),
                                        void *_Nonnull context) {
   _Alignas(64) xentk_workspace workspace;

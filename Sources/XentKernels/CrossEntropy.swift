@@ -41,8 +41,6 @@ struct RowsKernel {
   let needsPlaces: Bool
   /// Whether what has the logits' shape is made of a tile's terms.
   let keepsTileTerms: Bool
-  /// Whether a tile's sums wait for the next tile's: where these are two at a time.
-  let waits: Bool
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
   let isInTurn, keepsTerms: Bool
 
@@ -90,7 +88,6 @@ struct RowsKernel {
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
-    waits = Self.hasTiles && isShort && Tile<Float>.areTwo(rows.classes)
     keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
   }
 
@@ -109,30 +106,15 @@ struct RowsKernel {
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
-    // A tile whose sums are known waits until those of the next are formed: then neither waits for the other's last operations.
-    var waiting = Rows.Range(first: first, end: first)
-    var (own, other) = (results, results + 2)
     var start = first
     while start < last {
       let count = min(size, last &- start)
-      if waiting.end > waiting.first && !shelf.rows.contains(start) {
-        end(waiting, other, first, isTiled: true, &losses, &shelf, loss)
-        waiting.first = waiting.end
-      }
-      readTargets(start, count, in: own)
-      let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, own, &shelf)
-      if waiting.end > waiting.first { end(waiting, other, first, isTiled: true, &losses, &shelf, loss) }
-      waiting = Rows.Range(first: start, end: start &+ count)
-      if waits && isTiled {
-        (own, other) = (other, own)
-      } else {
-        if !isTiled { readRows(start, count, own, &shelf) }
-        end(waiting, own, first, isTiled: isTiled, &losses, &shelf, loss)
-        waiting.first = waiting.end
-      }
+      readTargets(start, count, in: results)
+      let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, results, &shelf)
+      if !isTiled { readRows(start, count, results, &shelf) }
+      end(Rows.Range(first: start, end: start &+ count), results, first, isTiled: isTiled, &losses, &shelf, loss)
       start &+= count
     }
-    if waiting.end > waiting.first { end(waiting, other, first, isTiled: true, &losses, &shelf, loss) }
     if Self.hasTiles { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
     let total = losses.total
@@ -145,12 +127,8 @@ struct RowsKernel {
     _ shelf: inout Shelf, _ loss: UnsafeMutablePointer<xentk_loss>
   ) {
     let (start, count) = (range.first, range.end &- range.first)
+    conclude(count, results)
     var done = 0
-    while done < count {
-      conclude(min(2 &* step, count &- done), results + done / step)
-      done &+= 2 &* step
-    }
-    done = 0
     while done < count {
       let lane = (start &+ done &- first) & (step &- 1)
       finish(start &+ done, min(step, count &- done), results + done / step, &losses, lane: lane, loss)
@@ -158,8 +136,7 @@ struct RowsKernel {
     }
     guard hasMatrix else { return }
     if keepsTerms { return putTargets(start, count, results) }
-    // The shelf is empty if the tile before this one was no tile in the end.
-    if Self.hasTiles && isTiled && shelf.rows.contains(start) { return writeTiled(start, count, results, &shelf) }
+    if Self.hasTiles && isTiled { return writeTiled(start, count, results, &shelf) }
     writeEach(start, count, results)
   }
 
@@ -180,15 +157,10 @@ struct RowsKernel {
   @inline(__always) private func readTargets(_ start: Int, _ count: Int, in results: UnsafeMutablePointer<Results>) {
     readTargets(start, min(step, count), results)
     if count > step {
-      readTargets(start &+ step, min(step, count &- step), results + 1)
+      readTargets(start &+ step, count &- step, results + 1)
     } else if Self.hasTiles {
       // A tile has lanes for them.
       (results + 1).pointee.targets = SIMD8(repeating: -1)
-    }
-    var done = 2 &* step
-    while done < count {
-      readTargets(start &+ done, min(step, count &- done), results + done / step)
-      done &+= step
     }
   }
 

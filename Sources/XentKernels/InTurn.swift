@@ -6,11 +6,8 @@ import CXent
 import CXentSystem
 
 extension RowsKernel {
-  /// Rows in a batch: as many as there are results for, because at its ends nothing is done side by side; fewer where the second
-  /// pass over them would no longer find them in L2.
-  @inline(__always) var rowsInTurn: Int {
-    keepsTerms ? step : !hasMatrix || rows.classes <= chunk / 2 ? 4 &* step : 2 &* step
-  }
+  /// Rows in a batch: as many as there are results for, because at its ends nothing is done side by side; fewer where L1 is full.
+  @inline(__always) var rowsInTurn: Int { keepsTerms ? step : 2 &* step }
 
   /// The states of a batch; with `keepsTerms` the outputs of the logits' shape are written too, but for the targets' elements.
   @inline(never) func readInTurn(_ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>) {

@@ -17,12 +17,9 @@ struct Tile<E: Element> {
   let x: UnsafeMutablePointer<E>
   let classes: Int
   let workspace: UnsafeMutablePointer<xentk_workspace>
-  /// Which tile on the shelf it is.
-  private let number: Int
 
   /// The tile of the rows from `start` on, which are on the shelf or the first of it.
   @inline(__always) init(_ rows: Rows, _ shelf: Shelf, _ start: Int) {
-    number = (start &- shelf.rows.first) / E.width
     x =
       UnsafeMutableRawPointer(xentk_chunk(rows.workspace)).assumingMemoryBound(to: E.self)
       + ((start &- shelf.rows.first) &* (rows.classes &+ 1) &+ E.width)
@@ -92,16 +89,6 @@ struct Tile<E: Element> {
       E.halves == 1 || classes > 32
     #else
       E.halves == 1 || classes > 16
-    #endif
-  }
-
-  /// Whether two tiles are worked on at a time: what is taken out of one has a place for one only, and terms of many leave no
-  /// room for eight tiles. Measured, at the lower level it does not pay.
-  @inline(__always) static func areTwo(_ classes: Int) -> Bool {
-    #if XENT_V4
-      classes <= 16
-    #else
-      false
     #endif
   }
 
@@ -384,16 +371,10 @@ struct Tile<E: Element> {
   /// Whether the terms of a sum are such, and so few, that they can be kept.
   @inline(__always) static func canKeepTerms(_ classes: Int) -> Bool { E.folded > 0 && classes <= E.folded }
 
-  /// The terms of a sum, at the end of the tiles' memory: class after class, the scales also of class −1. Where tiles are two at
-  /// a time every other's lie before those.
+  /// The terms of the last sum, at the end of the tiles' memory: class after class, the scales also of class −1.
   @inline(__always) private var minors: UnsafeMutablePointer<E> {
-    let end = UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
-    let isOther = number & 1 != 0 && Self.areTwo(classes)
-    return end - (isOther ? 3 &* classes &+ 1 : classes) &* E.width
-  }
-  /// Lines for them.
-  @inline(__always) var termLines: Int {
-    Self.canKeepTerms(classes) ? (Self.areTwo(classes) ? 2 : 1) &* (2 &* classes &+ 1) : 0
+    UnsafeMutableRawPointer(xentk_chunk(workspace) + Int(XENTK_CHUNK)).assumingMemoryBound(to: E.self)
+      - classes &* E.width
   }
   @inline(__always) private var scales: UnsafeMutablePointer<E> { minors - classes &* E.width }
 

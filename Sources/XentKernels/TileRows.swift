@@ -14,47 +14,29 @@ extension Tile {
 
   /// Reads `count` rows from `start` on, and more of those before `last` where that pays; gives where the rows read end.
   @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, last: Int) -> Int {
-    if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
-      return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
-    }
-    if count < E.width || !Self.areTwo(classes) {
-      readAlong(rows, array, start, count, to: x)
-      return start &+ count
-    }
-    // Of one image, because they are written together; or one that is of two.
-    let end = start &+ max(rows.run(from: start, last: last, atMost: mostTiles &* E.width) & ~(E.width &- 1), E.width)
-    var row = start
-    var x = x
-    while row < end {
-      readAlong(rows, array, row, E.width, to: x)
-      x += apart
-      row &+= E.width
-    }
-    return end
-  }
-
-  /// Reads one tile.
-  @inline(__always) private func readAlong(
-    _ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, to x: UnsafeMutablePointer<E>
-  ) {
     let isOwn = Int(array.dtype) == E.dtype && !rows.isChanged
-    guard count == E.width && isOwn && rows.isAlong(array) && classes >= step else {
-      return stage(rows, array, start, count, to: x)
+    if count == E.width && isOwn && rows.isAlong(array) && classes >= step {
+      let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
+      // The last eight classes may overlap those before.
+      var c = 0
+      while c < classes {
+        let first = min(c, classes &- step)
+        E.toLanes(p + first, Int(array.outer_stride), x + first &* E.width)
+        c &+= step
+      }
+    } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
+      return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
+    } else {
+      stage(rows, array, start, count)
     }
-    let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
-    // The last eight classes may overlap those before.
-    var c = 0
-    while c < classes {
-      let first = min(c, classes &- step)
-      E.toLanes(p + first, Int(array.outer_stride), x + first &* E.width)
-      c &+= step
-    }
+    return start &+ count
   }
 
   /// Tiles that are read together: 512 bytes of a class, if there is room, and room for terms where these may be kept.
   @inline(__always) private var mostTiles: Int {
     let lines = Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / MemoryLayout<E.Lanes>.size
-    return max(1, min(8, (lines &- termLines) / (classes &+ 1)))
+    let terms = Self.canKeepTerms(classes) ? 2 &* classes &+ 1 : 0
+    return max(1, min(8, (lines &- terms) / (classes &+ 1)))
   }
 
   @inline(never) private func readAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) -> Int {
@@ -115,9 +97,7 @@ extension Tile {
     }
   }
 
-  @inline(never) private func stage(
-    _ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, to x: UnsafeMutablePointer<E>
-  ) {
+  @inline(never) private func stage(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let staged = staged(rows)
     if count == E.width && isPacked(rows, array) && !rows.isChanged {
       let p = UnsafeRawPointer(array.address(rows.position(start)))
