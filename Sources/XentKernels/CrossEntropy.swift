@@ -106,14 +106,11 @@ struct RowsKernel {
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
-    var start = first
-    while start < last {
-      let count = min(size, last &- start)
+    forEachBatch(first, last, size: size) { start, count in
       readTargets(start, count, in: results)
       let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, results, &shelf)
       if !isTiled { readRows(start, count, results, &shelf) }
-      end(Rows.Range(first: start, end: start &+ count), results, first, isTiled: isTiled, &losses, &shelf, loss)
-      start &+= count
+      end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
     if Self.hasTiles { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
@@ -123,10 +120,9 @@ struct RowsKernel {
 
   /// What is left to do for rows whose sums are known.
   @inline(never) private func end(
-    _ range: Rows.Range, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
+    _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
     _ shelf: inout Shelf, _ loss: UnsafeMutablePointer<xentk_loss>
   ) {
-    let (start, count) = (range.first, range.end &- range.first)
     conclude(count, results)
     var done = 0
     while done < count {
