@@ -51,6 +51,7 @@ typedef struct xentk_problem {
   int32_t divergence;
   int32_t skips_masked; /* XENT_ZERO: rows of nothing but masks do not count */
   int32_t is_uniform;   /* XENT_SMOOTHING_UNIFORM */
+  int32_t is_fastest;   /* XENT_ACCURACY_FASTEST */
   int32_t wants_loss;   /* reduced or of each row */
   int32_t wants_correct;
   int32_t threads;      /* the most; 0: as set for the process */

@@ -75,6 +75,8 @@ extension Call {
     try inRange("masked_row", o.masked_row, (0...1).contains(o.masked_row), ", not 0 (NaN) or 1 (zero)")
     try inRange("divergence", o.divergence, (0...3).contains(o.divergence), ", not in [0, 3]")
     try inRange("num_threads", o.num_threads, (0...1024).contains(o.num_threads), ", not in [0, 1024]")
+    try inRange("accuracy", o.accuracy, (0...1).contains(o.accuracy), ", not 0 (faithful) or 1 (fastest)")
+    try inRange("reserved", o.reserved, o.reserved == 0, ", not 0")
     let smoothing = o.label_smoothing
     try inRange("label_smoothing", smoothing, smoothing >= 0 && smoothing <= 1, ", not in [0, 1]")
     try inRange(
@@ -109,6 +111,7 @@ extension Call {
     problem.pointee.ignore_index = o.ignore_index
     problem.pointee.label_smoothing = smoothing
     problem.pointee.is_uniform = o.smoothing
+    problem.pointee.is_fastest = o.accuracy
     problem.pointee.skips_masked = o.masked_row
     problem.pointee.divergence = o.divergence
     problem.pointee.temperature = o.temperature

@@ -43,6 +43,8 @@ struct RowsKernel {
   let keepsTileTerms: Bool
   /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
   let isInTurn, keepsTerms: Bool
+  /// Whether the sums' terms are left where the output is to be.
+  let leavesTerms: Bool
 
   @inline(__always) init(
     _ problem: UnsafePointer<xentk_problem>, _ workspace: UnsafeMutablePointer<xentk_workspace>
@@ -88,7 +90,17 @@ struct RowsKernel {
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
-    keepsTerms = isInTurn && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
+    let isOnlySoftmax = isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
+    let keepsThem = Self.hasTiles || !rows.isRounded
+    keepsTerms = isInTurn && isOnlySoftmax && keepsThem
+    leavesTerms = keepsThem && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)
+  }
+
+  /// Where a row's terms are left.
+  @inline(__always) func roundedTerms(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) -> RoundedTerms? {
+    guard leavesTerms && Writer<Float>.isInRange(softmaxFactor(row, lane, results).hi) else { return nil }
+    let output = problem.pointee.grad.isGiven ? problem.pointee.grad : problem.pointee.probs
+    return rows.roundedTerms(output, row, lane)
   }
 
   /// Whether there are outputs of the logits' shape.
@@ -137,7 +149,7 @@ struct RowsKernel {
   }
 
   /// Up to so many classes, and from so many rows on, rows are worked on in tiles.
-  @inline(__always) private static var shortest: Int { 256 }
+  @inline(__always) static var shortest: Int { 256 }
   @inline(__always) private static var fewest: Int { 4 }
 
   /// At the baseline it is not worth the code.
@@ -256,7 +268,7 @@ struct RowsKernel {
       targetLogit: wanted.rank && target >= 0 ? source.element(target) : 0, top: hasTop ? top : nil)
     let isEmpty: Bool
     if isQuick {
-      let state = reading.onlyState().pointee
+      let state = reading.onlyState(leaving: roundedTerms(row, lane, results)).pointee
       set(lane, state, results)
       isEmpty = state.isEmpty
     } else {

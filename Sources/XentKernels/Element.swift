@@ -29,6 +29,8 @@ struct LaneWindow<E: Element> {
 /// scale·(major + minor), lane by lane, scale·major exact.
 struct Term<E: Element> {
   var scale, major, minor: E.Lanes
+
+  @inline(__always) var rounded: E.Lanes { E.multiplyAdd(scale, minor, scale * major) }
 }
 
 /// An exponential that is begun: x·(8 / ln 2) plus the window's magic number, and r, what is left of x. (Of f64: that number alone,

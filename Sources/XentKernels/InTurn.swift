@@ -72,7 +72,10 @@ extension RowsKernel {
   @inline(__always) private func sum(
     _ part: UnsafePointer<RowPart<Float>>, _ number: Int, _ lane: Int, _ results: UnsafeMutablePointer<Results>
   ) {
-    let state = keepsTerms ? part.pointee.state(terms: terms) : part.pointee.state()
+    let state =
+      !keepsTerms
+      ? part.pointee.state()
+      : rows.isRounded ? part.pointee.state(roundedTerms: terms) : part.pointee.state(terms: terms)
     set(lane, state, results)
     if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[lane] = -1 }
     if keepsTerms { write(rows.position(number), lane, state, results) }
@@ -86,7 +89,7 @@ extension RowsKernel {
     let output = hasGrad ? problem.pointee.grad : problem.pointee.probs
     let sink = rows.sink(output, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
-    let factor = hasGrad ? sharedFactor ?? plainFactor(row, lane, results) : (1, 0)
+    let factor = softmaxFactor(row, lane, results)
     var batch = Batch()
     batch.set(
       hi: Doubles(repeating: state.rest.hi), lo: Doubles(), exponent: Doubles(repeating: state.rest.exponent),
@@ -97,9 +100,11 @@ extension RowsKernel {
       let isStreamed = rows.isLarge && output.data != problem.pointee.input.data && sink.canStream
       let room = sink.room(isStreamed: isStreamed).assumingMemoryBound(to: Float.self)
       let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
-      if writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes) {
-        return sink.put(rows.classes, isStreamed: isStreamed)
-      }
+      let isWritten =
+        rows.isRounded
+        ? writer.write(roundedTerms: terms, of: Float(state.rest.exponent), to: room, rows.classes)
+        : writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes)
+      if isWritten { return sink.put(rows.classes, isStreamed: isStreamed) }
     }
     let total = wanted.target ? state.total : state.rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: factor, to: sink)

@@ -213,21 +213,30 @@ struct Part<E: Element> {
 
   /// The same, and each step's terms go to `terms`, scales before minor parts: of no use where the sum is no ordinary one
   /// or has an anchor.
-  @inline(never) func sum(_ reference: Reference<E>, terms: UnsafeMutablePointer<E>) -> Wide { wide(reference, terms) }
+  @inline(never) func sum(_ reference: Reference<E>, terms: UnsafeMutablePointer<E>) -> Wide {
+    wide(reference, KeptTerms(place: terms, areRounded: false))
+  }
 
-  @inline(__always) private func wide(_ reference: Reference<E>, _ terms: UnsafeMutablePointer<E>?) -> Wide {
+  /// The same with each term as one number, at its element's place, which may be the element's own.
+  @inline(never) func sum(_ reference: Reference<E>, roundedTerms: UnsafeMutablePointer<E>) -> Wide {
+    wide(reference, KeptTerms(place: roundedTerms, areRounded: true))
+  }
+
+  @inline(__always) private func wide(_ reference: Reference<E>, _ terms: KeptTerms<E>?) -> Wide {
     let largest = reference.largest
     if !largest.isFinite { return containsNaN ? .nan : largest < 0 ? .zero : .infinity }
     let anchor = Wide.anchor(for: largest.widened)
     let total = sum(reference.window, less: anchor == 0 ? 0 : largest, terms: terms)
     // As `usualScale` says.
-    if let terms, hole >= 0 { terms[hole &+ (hole &- hole % E.width)] = E.usualScale }
+    if let terms, hole >= 0 {
+      terms.place[terms.areRounded ? hole : hole &+ (hole &- hole % E.width)] = E.usualScale
+    }
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     return Wide(total.hi * scale, total.lo * scale, exponent: reference.exponent.widened, anchor: anchor)
   }
 
   @inline(__always) private func sum(
-    _ window: Window<E>, less anchor: E, terms: UnsafeMutablePointer<E>?
+    _ window: Window<E>, less anchor: E, terms: KeptTerms<E>?
   ) -> (hi: Double, lo: Double) {
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
@@ -254,7 +263,7 @@ struct Part<E: Element> {
       let whole = anchor == 0 ? wholeSteps(0) : E.wholeSteps(count)
       while first < count {
         let step = first < whole ? x + first : UnsafePointer(stage.last)
-        sum.addInOneChain(E.term(E.larger(E.load(step), lowest), magic))
+        sum.addInOneChain(E.term(E.larger(E.load(step), lowest), magic), min(E.width, count &- first))
         first &+= E.width
       }
       return (E.folded(sum.heads, sum.rest), 0)
@@ -290,7 +299,7 @@ struct Part<E: Element> {
       let whole = anchor == 0 ? wholeSteps(first) : E.wholeSteps(length(first))
       var i = 0
       #if XENT_FMA
-        while i &+ 4 &* E.width <= whole {
+        while i &+ 4 &* E.width <= length(first) {
           sum.add(E.ended(begun(x + i)))
           i &+= 4 &* E.width
         }
@@ -298,7 +307,7 @@ struct Part<E: Element> {
       while i < length(first) {
         xentk_prefetch(x + (i &+ ahead))
         let step = i < whole ? x + i : UnsafePointer(stage.last)
-        sum.add(E.term(E.larger(E.load(step), lowest), magic))
+        sum.add(E.term(E.larger(E.load(step), lowest), magic), min(E.width, length(first) &- i))
         i &+= E.width
       }
       first &+= E.strip
@@ -317,6 +326,12 @@ struct Part<E: Element> {
   }
 }
 
+/// Where a sum's terms are kept.
+private struct KeptTerms<E: Element> {
+  var place: UnsafeMutablePointer<E>
+  let areRounded: Bool
+}
+
 /// The sum of a group of strips, lane by lane.
 private struct GroupSum<E: Element> {
   var heads = E.Lanes(repeating: E.preload)
@@ -325,12 +340,13 @@ private struct GroupSum<E: Element> {
   private var next = E.Lanes(repeating: 0)
   private var other = E.Lanes(repeating: 0)
   /// Where the next terms are to be kept.
-  private(set) var terms: UnsafeMutablePointer<E>?
+  private(set) var terms: KeptTerms<E>?
 
-  @inline(__always) init(terms: UnsafeMutablePointer<E>?) { self.terms = terms }
+  @inline(__always) init(terms: KeptTerms<E>?) { self.terms = terms }
 
-  @inline(__always) mutating func add(_ term: Term<E>) {
-    keep(term)
+  /// The terms of `few` elements; the others are nothing beside them.
+  @inline(__always) mutating func add(_ term: Term<E>, _ few: Int = E.width) {
+    keep(term, few)
     let chain = next
     next = other
     (heads, other) = E.sum(heads, chain, term)
@@ -343,16 +359,22 @@ private struct GroupSum<E: Element> {
     add(terms.d)
   }
 
-  @inline(__always) mutating func addInOneChain(_ term: Term<E>) {
-    keep(term)
+  @inline(__always) mutating func addInOneChain(_ term: Term<E>, _ few: Int) {
+    keep(term, few)
     (heads, rest) = E.sum(heads, rest, term)
   }
 
-  @inline(__always) private mutating func keep(_ term: Term<E>) {
-    guard let terms else { return }
-    E.store(term.scale, terms)
-    E.store(term.minor, terms + E.width)
-    self.terms = terms + 2 &* E.width
+  @inline(__always) private mutating func keep(_ term: Term<E>, _ few: Int) {
+    guard var terms else { return }
+    if terms.areRounded {
+      E.store(term.rounded, terms.place, few)
+      terms.place += E.width
+    } else {
+      E.store(term.scale, terms.place)
+      E.store(term.minor, terms.place + E.width)
+      terms.place += 2 &* E.width
+    }
+    self.terms = terms
   }
 
   @inline(__always) mutating func endStrip() {

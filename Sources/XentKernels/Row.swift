@@ -34,6 +34,29 @@ struct Rows {
   /// Of what rows are worked on as.
   @inline(__always) var dtype: Int { isWide ? XENT_F64 : XENT_F32 }
 
+  /// Whether what is made of exponentials is to be `Writer.writeRounded`'s. Rows that may come in tiles are not: in registers there is
+  /// nothing to be gained.
+  @inline(__always) var isRounded: Bool { problem.pointee.is_fastest != 0 && !isWide && classes > RowsKernel.shortest }
+
+  /// Whether the terms of rows of several chunks can be left where the output, the only one of its shape, is to be. Measured: where
+  /// that comes from memory, to bring it while the logits are read takes what is gained, or more.
+  @inline(__always) func canLeaveTerms(in output: xentk_array) -> Bool {
+    let row = Position(outer: 0, inner: 0)
+    let isNear = output.data == problem.pointee.input.data || Int(problem.pointee.rows) &* classes <= 4 &<< 20
+    return isRounded && classes > chunk && Int(problem.pointee.phase) == XENTK_WHOLE && isNear
+      && source(problem.pointee.input, row).isDirect && sink(output, row).isDirect
+      && chunks &* batchSize(isWide, classes: classes) <= 2 &* Int(XENTK_CHUNK)
+  }
+
+  /// There, and the chunks' exponents where else a row's elements would be.
+  @inline(__always) func roundedTerms(_ output: xentk_array, _ row: Position, _ lane: Int) -> RoundedTerms {
+    let exponents = UnsafeMutableRawPointer(xentk_chunk(workspace)).assumingMemoryBound(to: Float.self)
+    return RoundedTerms(
+      out: output.address(row).assumingMemoryBound(to: Float.self), exponents: exponents + lane &* chunks)
+  }
+
+  @inline(__always) private var chunks: Int { (classes &+ (chunk &- 1)) / chunk }
+
   /// Whether what is made of kept terms is to go past the caches. Measured: an output of 24 MiB is hardly found there
   /// afterwards, and of 1400 classes and more is written in up to a sixth less time; with fewer, and without terms in L1, it is
   /// faster to fetch ahead what is written to.
@@ -307,7 +330,7 @@ struct Sink {
   let start: UnsafeMutableRawPointer
   let stride, dtype: Int
 
-  @inline(__always) private var isDirect: Bool { dtype == rows.dtype && stride == 1 }
+  @inline(__always) var isDirect: Bool { dtype == rows.dtype && stride == 1 }
   @inline(__always) private var size: Int { bytes(of: dtype) }
   @inline(__always) private var buffer: UnsafeMutableRawPointer { UnsafeMutableRawPointer(xentk_chunk(rows.workspace)) }
 

@@ -169,7 +169,8 @@ extension RowsKernel {
     let sink = rows.sink(problem.pointee.probs, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let total = results.pointee.probTotals.wide(lane) ?? results.pointee.total.state(lane).rest
-    rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: (1, 0), to: sink)
+    rows.source(problem.pointee.input, row).writeSoftmax(
+      total: total, factor: (1, 0), to: sink, of: roundedTerms(row, lane, results))
   }
 
   @inline(never) func writeLogProbs(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) {
@@ -195,11 +196,18 @@ extension RowsKernel {
       let total =
         results.pointee.gradTotals.wide(lane)
         ?? (target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest)
-      source.writeSoftmax(total: total, factor: c, to: sink)
+      source.writeSoftmax(total: total, factor: c, to: sink, of: roundedTerms(row, lane, results))
       if target >= 0 { sink.put(-results.pointee.targetOutcome.others(lane, times: c), at: target) }
       return
     }
     writeMixedGrad(row, lane, results, source, sink, target)
+  }
+
+  /// What the probabilities are multiplied by, where they or a plain gradient are all that is wanted of their shape.
+  @inline(__always) func softmaxFactor(
+    _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>
+  ) -> (hi: Double, lo: Double) {
+    problem.pointee.grad.isGiven ? sharedFactor ?? plainFactor(row, lane, results) : (1, 0)
   }
 
   /// What a plain gradient's probabilities are multiplied by.

@@ -34,6 +34,13 @@ struct RowState {
   @inline(__always) var total: Wide { index < 0 ? rest : rest + Wide.exp(kept) }
 }
 
+/// Where the terms of a row's sum are left, each rounded to a float, for an output to be made of them: see `Writer.writeRounded`.
+struct RoundedTerms {
+  let out: UnsafeMutablePointer<Float>
+  /// Each chunk's, NaN for a chunk whose terms are not there.
+  let exponents: UnsafeMutablePointer<Float>
+}
+
 /// A part of a row of which the largest element is known; what is left to do is the sum.
 struct RowPart<E: Element> {
   private let part: Part<E>
@@ -70,11 +77,22 @@ struct RowPart<E: Element> {
     part.initialize(to: RowPart(x, count, from: start, keeping: kept, stage))
   }
 
+  /// Whether the exponentials of all elements are formed without an anchor.
+  @inline(__always) var isNear: Bool {
+    reference.largest.isFinite && Wide.anchor(for: reference.largest.widened) == 0
+      && (index < 0 || Wide.anchor(for: kept) == 0)
+  }
+
   @inline(__always) func state() -> RowState { RowState(rest: part.sum(reference), kept: kept, index: index) }
 
   /// The same; each step's terms go to `terms`.
   @inline(__always) func state(terms: UnsafeMutablePointer<E>) -> RowState {
     RowState(rest: part.sum(reference, terms: terms), kept: kept, index: index)
+  }
+
+  /// The same, each element's term as one number.
+  @inline(__always) func state(roundedTerms terms: UnsafeMutablePointer<E>) -> RowState {
+    RowState(rest: part.sum(reference, roundedTerms: terms), kept: kept, index: index)
   }
 }
 
@@ -85,6 +103,18 @@ extension RowState {
     in state: UnsafeMutablePointer<RowState>
   ) {
     state.initialize(to: RowPart(x, count, from: start, keeping: kept, stage).state())
+  }
+
+  /// The same, and its terms are left where they are wanted, unless elements are far from 0.
+  @inline(never) static func make(
+    _ x: UnsafePointer<Float>, _ count: Int, from start: Int, keeping kept: Kept, _ stage: Stage<Float>,
+    leaving terms: RoundedTerms, in state: UnsafeMutablePointer<RowState>
+  ) {
+    let part = RowPart(x, count, from: start, keeping: kept, stage)
+    let isLeft = part.isNear
+    let made = isLeft ? part.state(roundedTerms: terms.out + start) : part.state()
+    terms.exponents[start / chunk] = isLeft ? Float(made.rest.exponent) : .nan
+    state.initialize(to: made)
   }
 
   @inline(__always) static var nothing: RowState { RowState(rest: .zero, kept: -.infinity, index: -1) }

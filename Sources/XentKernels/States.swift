@@ -80,8 +80,8 @@ struct Reading {
     }
   }
 
-  /// The only state that is wanted: as `states`, without the room for all the others.
-  @inline(__always) func onlyState() -> UnsafeMutablePointer<RowState> {
+  /// The only state that is wanted: as `states`, without the room for all the others. Of f32 the terms may be left.
+  @inline(__always) func onlyState(leaving terms: RoundedTerms? = nil) -> UnsafeMutablePointer<RowState> {
     let kept: Kept = wanted.total ? .none : wanted.target ? .element(target) : .largest
     let workspace = source.rows.workspace
     return merged { elements, first, count, state in
@@ -90,7 +90,11 @@ struct Reading {
         RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
       } else {
         let x = elements.assumingMemoryBound(to: Float.self)
-        RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
+        if let terms {
+          RowState.make(x, count, from: first, keeping: kept, Stage(workspace), leaving: terms, in: state)
+        } else {
+          RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
+        }
       }
     } by: {
       RowState.merge($0, $1)

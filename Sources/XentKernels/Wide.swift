@@ -32,6 +32,13 @@ struct Wide {
 
   @inline(__always) var isOrdinary: Bool { hi > 0 && hi < .infinity }
 
+  /// Without an anchor: where that is beyond ±2^16 it is taken for that, which is as good beside sums that have none.
+  @inline(never) var unanchored: Wide {
+    let e = exponential(clamped(Doubles(repeating: anchor), -0x1p16, 0x1p16))
+    let product = Pair(Doubles(repeating: hi), Doubles(repeating: lo)) * e.value
+    return Wide(product.hi[0], product.lo[0], exponent: exponent + e.exponent[0])
+  }
+
   /// The sum of both. Scaling by a power of two is exact, and the addition keeps what it loses; with equal anchors
   /// nothing is rounded but the last bits of lo.
   @inline(never) static func + (a: Wide, b: Wide) -> Wide {

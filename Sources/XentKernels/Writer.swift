@@ -137,8 +137,11 @@ struct Writer<E: Element> {
     return (hi, E(rounding: (share.hi - hi.widened) + share.lo), share.exponent)
   }
 
-  @inline(__always) private var isInRange: Bool {
-    factor.hi.magnitude > 0x1p-480 && factor.hi.magnitude < powerOfTwo(E.outputShift.widened - 4)
+  @inline(__always) private var isInRange: Bool { Self.isInRange(factor.hi) }
+
+  /// Whether outputs of such a factor are made as described.
+  @inline(__always) static func isInRange(_ factor: Double) -> Bool {
+    factor.magnitude > 0x1p-480 && factor.magnitude < powerOfTwo(E.outputShift.widened - 4)
   }
 
   @inline(never) private func writeInRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
@@ -295,24 +298,93 @@ extension Writer where E == Float {
     Self.writeLong(x, to: out, count, Window(shift: Float(exponent) + Float.outputShift), hi, lo, ahead)
   }
 
+  /// `write` for XENT_ACCURACY_FASTEST: each output is the product of two floats, exp(x) and factor / total. Powers of two apart,
+  /// exp(x) is the same from any sum's terms and from here, so that it does not matter for the bits whether it is kept.
+  @inline(__always) func writeRounded(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
+    guard total.isOrdinary && isInRange && isNear(x, count) else { return write(x, to: out, count) }
+    let (hi, exponent) = nearShare()
+    Self.writeRounded(x, to: out, count, Window(shift: exponent + Float.outputShift), hi, ahead)
+  }
+
+  /// As in `RowPart`. Only where there is an anchor are there elements, in another chunk or in this one, that are not.
+  @inline(__always) private func isNear(_ x: UnsafePointer<Float>, _ count: Int) -> Bool {
+    total.anchor == 0 || Wide.anchor(for: Part(x, count: count, hole: -1, stage: stage).maximum().widened) == 0
+  }
+
+  /// factor / total, over the bias, to f32 as hi·2^exponent, and relative to sums without an anchor.
+  @inline(__always) private func nearShare() -> (hi: Float, exponent: Float) {
+    let near = total.anchor == 0 ? self : Writer(total: total.unanchored, factor: factor, stage: stage)
+    let (hi, _, exponent) = near.mantissa(times: 1 / Float.bias)
+    return (Float(hi), Float(exponent))
+  }
+
+  @inline(never) private static func writeRounded(
+    _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Float,
+    _ ahead: Int
+  ) {
+    let share = Floats(repeating: hi)
+    let down = Floats(repeating: Float(powerOfTwo(-Float.outputShift.widened)))
+    @inline(__always) func output(_ x: Reduced<Float>) -> Floats { Float.ended(x).rounded * share * down }
+    writeEach(x, to: out, count, window, ahead) { output($0) }
+  }
+
+  /// The same from the terms of a sum that has this exponent, which may lie where `out` does. False, and nothing is written, where
+  /// there is no such product.
+  @inline(never) func write(
+    roundedTerms terms: UnsafePointer<Float>, of sumExponent: Float, to out: UnsafeMutablePointer<Float>, _ count: Int
+  ) -> Bool {
+    guard total.isOrdinary && isInRange else { return false }
+    let (hi, exponent) = nearShare()
+    // The product of both is a normal number where the output is not 0, and what is left to multiply by a power of two.
+    let whole = exponent + sumExponent - Float.sumShift
+    let down: Float = whole < -226 ? -149 : max(whole, -126)
+    let share = Floats(repeating: whole - down < -126 ? hi * 0 : hi * Float(powerOfTwo((whole - down).widened)))
+    let last = Floats(repeating: Float(powerOfTwo(down.widened)))
+    @inline(__always) func output(_ term: Floats) -> Floats { term * share * last }
+    var i = 0
+    while i &+ 4 &* Float.width <= count {
+      let steps = Four(i, i &+ Float.width, i &+ 2 &* Float.width, i &+ 3 &* Float.width)
+      let outputs = steps.map { output(Float.load(terms + $0)) }
+      steps.forEach { xentk_prefetch(out + ($0 &+ aheadToWrite)) }
+      Float.store(outputs.a, out + steps.a)
+      Float.store(outputs.b, out + steps.b)
+      Float.store(outputs.c, out + steps.c)
+      Float.store(outputs.d, out + steps.d)
+      i &+= 4 &* Float.width
+    }
+    forEachStep(from: i, count, Float.width) { i, few in
+      Float.store(output(Float.load(terms + i, few)), out + i, few)
+    }
+    return true
+  }
+
   @inline(never) private static func writeLong(
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
     _ lo: Double, _ ahead: Int
   ) {
+    let shares = ShareTable(hi, lo)
+    writeEach(x, to: out, count, window, ahead) { shares.output($0) }
+  }
+
+  @inline(__always) private static func writeEach(
+    _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ ahead: Int,
+    _ output: (Reduced<Float>) -> Floats
+  ) {
     let magic = Floats(repeating: window.magic)
     let lowest = Floats(repeating: window.lowest)
-    let shares = ShareTable(hi, lo)
-    let done = writeInTurn(x, to: out, count, window, ahead) { shares.output($0) }
+    let done = writeInTurn(x, to: out, count, window, ahead) { output($0) }
     forEachStep(from: done, count, Float.width) { i, few in
       fetch(out + i, x + i, ahead)
-      Float.store(shares.output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few)
+      Float.store(output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few)
     }
   }
 }
 
 extension Source {
   /// Writes factor·exp(x) / total to every class.
-  @inline(never) func writeSoftmax(total: Wide, factor: (hi: Double, lo: Double), to sink: Sink) {
+  @inline(never) func writeSoftmax(
+    total: Wide, factor: (hi: Double, lo: Double), to sink: Sink, of terms: RoundedTerms? = nil
+  ) {
     let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
     let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
     forEachChunkAgain { elements, first, count in
@@ -322,7 +394,17 @@ extension Source {
       } else {
         let x = elements.assumingMemoryBound(to: Float.self)
         let out = room.assumingMemoryBound(to: Float.self)
-        if rows.classes > chunk { narrow.writeLong(x, to: out, count) } else { narrow.write(x, to: out, count) }
+        if let exponent = terms?.exponents[first / chunk], !exponent.isNaN,
+          narrow.write(roundedTerms: out, of: exponent, to: out, count)
+        {
+          // They lay there already.
+        } else if rows.isRounded {
+          narrow.writeRounded(x, to: out, count)
+        } else if rows.classes > chunk {
+          narrow.writeLong(x, to: out, count)
+        } else {
+          narrow.write(x, to: out, count)
+        }
       }
       sink.put(first, count)
     }
