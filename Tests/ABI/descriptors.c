@@ -53,7 +53,8 @@ const form_spec form_specs[FORMS] = {
  * focal_gamma, poly_epsilon, z_loss */
 #define SET(reduction, smoothing, empty, masked, divergence, ignore, eps, temperature, cap, gamma, poly, z)            \
   {sizeof(xent_options), XENT_REDUCTION_##reduction, XENT_SMOOTHING_##smoothing, XENT_##empty, XENT_##masked,          \
-   XENT_##divergence, 0, ignore, eps, temperature, cap, gamma, poly, z, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+   XENT_##divergence, 0, ignore, eps, temperature, cap, gamma, poly, z, NULL, NULL, NULL, NULL, NULL, NULL, NULL,      \
+   XENT_ACCURACY_FAITHFUL, 0}
 #define WEIGHTS (1 << WEIGHT | 1 << POS_WEIGHT)
 
 const variant variants[] = {
@@ -78,6 +79,8 @@ const variant variants[] = {
      SET(MEAN, WEIGHTED, NAN, NAN, KL, 1, 0, 1, 0, 0, 0, 0)},
     {"everything", CROSS_ENTROPIES, WEIGHTS | 1 << ROW_MASK | 1 << CLASS_MASK | 1 << GRAD_LOSS, 0,
      SET(MEAN, WEIGHTED, ZERO, ZERO, KL, -7, 0.1, 1.3, 30, 0, 0, 1e-3)},
+    {"fastest", WITH_OPTIONS, 1 << GRAD_LOSS, 0,
+     {.struct_size = sizeof(xent_options), .ignore_index = -100, .temperature = 1, .accuracy = XENT_ACCURACY_FASTEST}},
     {"soft cross-entropy", 1 << DIVERGENCE, 0, 0,
      SET(SUM, WEIGHTED, NAN, NAN, SOFT_CROSS_ENTROPY, -100, 0, 3, 0, 0, 0, 0)},
     {"reverse KL", 1 << DIVERGENCE, 1 << GRAD_LOSS, 0,

@@ -38,6 +38,7 @@ static const struct {
     {FIELD(masked_row), OF_LOGITS, 2, {0, 1}},
     {FIELD(divergence), 1 << DIVERGENCE, 4, {0, 1, 2, 3}},
     {FIELD(num_threads), WITH_OPTIONS, 4, {0, 1, 3, XENT_MAX_THREADS}},
+    {FIELD(accuracy), WITH_OPTIONS, 2, {0, 1}},
 };
 
 static void check_right(call *c, size_t offset, const void *value, size_t size, const char *name, double shown) {
@@ -99,6 +100,7 @@ static const struct item {
     {"row_mask", OPTION_TENSOR, 0, 0, ROW_MASK, "+++++++"},
     INTEGER(masked_row, XENT_ZERO, "++++--+"),
     {"weight", OPTION_TENSOR, 0, 0, WEIGHT, "-+++++-"},
+    INTEGER(accuracy, XENT_ACCURACY_FASTEST, "+++++++"),
     REAL(label_smoothing, 0.1, "-+++---"),
     INTEGER(smoothing, XENT_SMOOTHING_UNIFORM, "-+-----"),
     REAL(focal_gamma, 2, "-+-----"),

@@ -72,6 +72,8 @@ static const size_t option_ends[] = {
     END(xent_options, target_probs),
     END(xent_options, grad_loss),
     END(xent_options, gather),
+    END(xent_options, accuracy),
+    END(xent_options, reserved),
 };
 
 /* Options none of which has its default, as far as they go together. */
@@ -95,7 +97,7 @@ static void check_shorter_options(form form, dtype type) {
   for (size_t k = 0; k < sizeof option_ends / sizeof *option_ends; k++) {
     size_t size = option_ends[k];
     if (is_sparse && size < END(xent_options, target_probs)) continue;
-    c.has[GATHERED] = expected.has[GATHERED] = is_taken(form, GATHER) && size == sizeof(xent_options);
+    c.has[GATHERED] = expected.has[GATHERED] = is_taken(form, GATHER) && size >= END(xent_options, gather);
     connect(&expected, &whole, &outputs);
     xent_options filled = base;
     memcpy(&filled, &whole, size);

@@ -29,12 +29,13 @@ SAME(reduction2, XENT_REDUCTION_MEAN_ROWS == 3);
 SAME(dtype, XENT_F32 == 1 && XENT_F64 == 2 && XENT_F16 == 3 && XENT_BF16 == 4 && XENT_I8 == 5 && XENT_I16 == 6);
 SAME(dtype2, XENT_I32 == 7 && XENT_I64 == 8 && XENT_U8 == 9 && XENT_U16 == 10 && XENT_U32 == 11 && XENT_U64 == 12);
 SAME(choices, XENT_SMOOTHING_WEIGHTED == 0 && XENT_SMOOTHING_UNIFORM == 1 && XENT_NAN == 0 && XENT_ZERO == 1);
+SAME(accuracy, XENT_ACCURACY_FAITHFUL == 0 && XENT_ACCURACY_FASTEST == 1);
 SAME(kinds, XENT_KL == 0 && XENT_REVERSE_KL == 1 && XENT_SOFT_CROSS_ENTROPY == 2 && XENT_JENSEN_SHANNON == 3);
 SAME(others, XENT_IGNORE_INDEX == -100 && XENT_MAX_THREADS == 1024 && XENT_MAX_TOP == 64);
 SAME(types, sizeof(xent_status) == 4 && sizeof(xent_dtype) == 4);
 #define AT(type, field, offset) SAME(type##_##field, offsetof(type, field) == (offset))
 #if UINTPTR_MAX == 0xFFFFFFFFFFFFFFFF
-SAME(sizes, sizeof(xent_tensor) == 72 && sizeof(xent_options) == 144 && sizeof(xent_outputs) == 160);
+SAME(sizes, sizeof(xent_tensor) == 72 && sizeof(xent_options) == 152 && sizeof(xent_outputs) == 160);
 SAME(sizes2, sizeof(xent_error) == 288);
 AT(xent_tensor, struct_size, 0);
 AT(xent_tensor, data, 8);
@@ -66,6 +67,8 @@ AT(xent_options, class_mask, 112);
 AT(xent_options, target_probs, 120);
 AT(xent_options, grad_loss, 128);
 AT(xent_options, gather, 136);
+AT(xent_options, accuracy, 144);
+AT(xent_options, reserved, 148);
 AT(xent_outputs, struct_size, 0);
 AT(xent_outputs, loss, 8);
 AT(xent_outputs, row_loss, 16);
@@ -123,6 +126,7 @@ int main(void) {
          (int)options.empty_mean, (int)options.masked_row, (int)options.divergence, (int)options.num_threads,
          (int)options.ignore_index, options.label_smoothing, options.temperature, options.softcap,
          options.focal_gamma, options.poly_epsilon, options.z_loss);
+  wrong += options.accuracy != XENT_ACCURACY_FAITHFUL || options.reserved != 0;
   wrong += options.struct_size != sizeof options || options.weight || options.pos_weight || options.row_mask ||
            options.class_mask || options.target_probs || options.grad_loss || options.gather;
   wrong += outputs.struct_size != sizeof outputs || outputs.loss || outputs.row_loss || outputs.grad_logits ||

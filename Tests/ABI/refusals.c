@@ -97,7 +97,8 @@ static const field option_fields[] = {
     FIELD(xent_options, empty_mean, 'i'),      FIELD(xent_options, masked_row, 'i'),   FIELD(xent_options, divergence, 'i'),
     FIELD(xent_options, num_threads, 'i'),     FIELD(xent_options, ignore_index, 'l'), FIELD(xent_options, temperature, 'd'),
     FIELD(xent_options, label_smoothing, 'd'), FIELD(xent_options, softcap, 'd'),      FIELD(xent_options, focal_gamma, 'd'),
-    FIELD(xent_options, poly_epsilon, 'd'),    FIELD(xent_options, z_loss, 'd'),       {NULL, 0, 0}};
+    FIELD(xent_options, poly_epsilon, 'd'),    FIELD(xent_options, z_loss, 'd'),
+    FIELD(xent_options, accuracy, 'i'),        FIELD(xent_options, reserved, 'i'),     {NULL, 0, 0}};
 static const field output_fields[] = {FIELD(xent_outputs, struct_size, 'z'), {NULL, 0, 0}};
 static const field sum_fields[] = {FIELD(xent_outputs, correct, 'p'), FIELD(xent_outputs, rows_counted, 'p'),
                                    FIELD(xent_outputs, loss_sum, 'p'), FIELD(xent_outputs, weight_sum, 'p'), {NULL, 0, 0}};

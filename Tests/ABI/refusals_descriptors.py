@@ -76,6 +76,8 @@ VALUES = {
     "masked_row": ("++++--+", 1, (2, 3, -1, 256, INT32_MAX), NOT_01),
     "divergence": ("------+", 2, (4, 5, -1, 256, INT32_MIN), "not in [0, 3]"),
     "num_threads": ("+++++++", 2, (-1, 1025, INT32_MAX, INT32_MIN), "not in [0, 1024]"),
+    "accuracy": ("+++++++", 1, (2, 3, -1, 256, INT32_MAX), "not 0 (faithful) or 1 (fastest)"),
+    "reserved": ("+++++++", 0, (1, -1, 256, INT32_MIN), "not 0"),
     "label_smoothing": ("-+++---", 0.1, (1.5, -0.1, NAN, INF, -INF, -TINY), "not in [0, 1]"),
     "temperature": ("++++--+", 2.0, (0.0, -0.0, -1.0, NAN, INF, -INF), f"{POSITIVE}; start from XENT_OPTIONS_INIT"),
     "softcap": ("++++--+", 5.0, (-1.0, -TINY, NAN, INF, -INF), f"{POSITIVE}, or 0"),
@@ -154,7 +156,7 @@ class Form:
         yield from self.indices()
         if self.has_options:
             yield "NULL", "outputs=NULL", "outputs is NULL"
-            yield from structs("options", 144)
+            yield from structs("options", 152)
             yield from structs("outputs", 160)
             yield from self.entries()
             yield from self.values()

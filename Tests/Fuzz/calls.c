@@ -186,7 +186,7 @@ static void choose_options(input *in, call *c) {
   *o = (xent_options)XENT_OPTIONS_INIT;
   for (int n = take8(in) % 5; n > 0; n--) {
     int32_t small = (int32_t)(take8(in) % 6) - 1;
-    switch (take8(in) % 14) {
+    switch (take8(in) % 16) {
       case 0: o->reduction = small; break;
       case 1: o->smoothing = small; break;
       case 2: o->empty_mean = small; break;
@@ -200,6 +200,8 @@ static void choose_options(input *in, call *c) {
       case 10: o->focal_gamma = odd_double(in); break;
       case 11: o->poly_epsilon = odd_double(in); break;
       case 12: o->z_loss = odd_double(in); break;
+      case 13: o->accuracy = small; break;
+      case 14: o->reserved = small; break;
       default: o->reduction = XENT_REDUCTION_NONE; break;
     }
   }

@@ -23,8 +23,8 @@ static void fail(const call *c, const char *what) {
   fprintf(stderr, "  (%d, %d, %d); reduction %d, ignore_index %d, masked_row %d, divergence %d, smoothing %d, eps %g, ",
           (int)c->outer, (int)c->classes, (int)c->inner, (int)o->reduction, (int)o->ignore_index, (int)o->masked_row,
           (int)o->divergence, (int)o->smoothing, o->label_smoothing);
-  fprintf(stderr, "temperature %g, softcap %g, gamma %g, poly %g, z-loss %g\n", o->temperature, o->softcap,
-          o->focal_gamma, o->poly_epsilon, o->z_loss);
+  fprintf(stderr, "temperature %g, softcap %g, gamma %g, poly %g, z-loss %g, accuracy %d\n", o->temperature,
+          o->softcap, o->focal_gamma, o->poly_epsilon, o->z_loss, (int)o->accuracy);
   for (tensor t = 0; t < REDUCED_LOSS; t++) {
     const xent_tensor *x = &inputs[t];
     if (!c->has[t]) continue;
@@ -119,6 +119,7 @@ static void choose_options(input *in, call *c) {
   if (CROSS_ENTROPIES >> f & 1 && bits & 1 << 8) o->label_smoothing = take8(in) / 255.0;
   else if (f == CE_INDEX && bits & 1 << 9) o->focal_gamma = take8(in) / 32.0, o->poly_epsilon = take8(in) / 64.0 - 1;
   if (WITH_PROBS >> f & 1 && bits & 1 << 10) o->z_loss = take8(in) / 1024.0;
+  if (WITH_OPTIONS >> f & 1) o->accuracy = (int32_t)(bits >> 12 & 1);
   if (f == DIVERGENCE) o->divergence = (int32_t)(bits >> 11 & 3);
 }
 

@@ -56,7 +56,7 @@ static void set_backward(int64_t o, int64_t i) {
 static const char *at_row(tensor t, int64_t o, int64_t k, int64_t i, real wanted, real scale) {
   const xent_tensor *x = call_now->tensors[t];
   if (!x) return NULL;
-  return compare(tensor_name(call_now->form, t), o * x->inner + i, k, x->dtype, load_element(x, o, k, i), wanted,
+  return compare(t, tensor_name(call_now->form, t), o * x->inner + i, k, x->dtype, load_element(x, o, k, i), wanted,
                  scale);
 }
 
@@ -198,11 +198,11 @@ static const char *check_totals(const totals *sum, real divisor, int64_t element
   bool is_empty = is_mean && (sum->rows == 0 || elements == 0);
   real loss = is_empty ? (c->options.empty_mean == XENT_ZERO ? 0 : (real)NAN) : sum->loss / divisor;
   if (c->tensors[REDUCED_LOSS] && (is_empty || divisor != 0))
-    TRY(compare("loss", 0, 0, real_type, load_element(c->tensors[REDUCED_LOSS], 0, 0, 0), loss,
+    TRY(compare(REDUCED_LOSS, "loss", 0, 0, real_type, load_element(c->tensors[REDUCED_LOSS], 0, 0, 0), loss,
                 is_empty ? 0 : M(fabs)(sum->scale / divisor)));
   if (c->loss_sum && (c->type == F64 || M(fabs)(sum->loss) < 1e37))
-    TRY(compare("loss_sum", 0, 0, real_type, *c->loss_sum, sum->loss, sum->scale));
-  if (c->weight_sum) TRY(compare("weight_sum", 0, 0, real_type, *c->weight_sum, count_weight, count_weight));
+    TRY(compare(TENSORS, "loss_sum", 0, 0, real_type, *c->loss_sum, sum->loss, sum->scale));
+  if (c->weight_sum) TRY(compare(TENSORS, "weight_sum", 0, 0, real_type, *c->weight_sum, count_weight, count_weight));
   if (c->rows_counted && *c->rows_counted != elements) return "rows_counted";
   if (c->correct && c->options.softcap == 0 && *c->correct != sum->correct) return "correct";
   return NULL;

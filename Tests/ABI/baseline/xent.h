@@ -439,6 +439,12 @@ enum {
   XENT_ZERO = 1 /* empty_mean: 0. masked_row: the row does not count, as if its target were ignore_index */
 };
 
+/* accuracy: how probabilities and gradients of the logits are made. */
+enum {
+  XENT_ACCURACY_FAITHFUL = 0, /* as "Exactness" says: within 1 ulp */
+  XENT_ACCURACY_FASTEST = 1   /* within 3 ulp, for less time: by a third in rows of more than 2048 classes, in place */
+};
+
 /* divergence: what xent_divergence computes, with p the teacher's and q the student's probabilities. */
 enum {
   XENT_KL = 0,             /* sum of p * log(p / q) */
@@ -485,7 +491,12 @@ enum {
  *                    (xent_binary_cross_entropy: also of the logits' shape)
  * Other inputs and settings
  *   gather           integers (outer, k, inner) in [0, classes): which log-probabilities outputs->gathered is to have
- *   num_threads      the most threads this call may use; 0: as xent_set_num_threads says */
+ *   num_threads      the most threads this call may use; 0: as xent_set_num_threads says
+ *   accuracy         XENT_ACCURACY_FAITHFUL or _FASTEST. It concerns probs, and grad_logits of xent_softmax and of index
+ *                    targets, of f32 and 16-bit logits, without softcap, class_mask, z_loss and label_smoothing; all else
+ *                    has the same bits. With _FASTEST an f32 result is within 3 ulp, and one of 16 bits the correctly
+ *                    rounded value or its neighbour. Its bits, too, do not depend on threads, level, layout or company.
+ *   reserved         0 */
 typedef struct xent_options {
   size_t struct_size;
   int32_t reduction, smoothing, empty_mean, masked_row, divergence, num_threads;
@@ -498,10 +509,12 @@ typedef struct xent_options {
   const xent_tensor *XENT_NULLABLE target_probs;
   const xent_tensor *XENT_NULLABLE grad_loss;
   const xent_tensor *XENT_NULLABLE gather;
+  int32_t accuracy, reserved;
 } xent_options;
 #define XENT_OPTIONS_INIT                                                                                         \
   { sizeof(xent_options), XENT_REDUCTION_MEAN, XENT_SMOOTHING_WEIGHTED, XENT_NAN, XENT_NAN, XENT_KL, 0,            \
-    XENT_IGNORE_INDEX, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+    XENT_IGNORE_INDEX, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, NULL, NULL, NULL, NULL, NULL, NULL, NULL,                     \
+    XENT_ACCURACY_FAITHFUL, 0 }
 
 /* Every output. NULL means not wanted; the tensor's data is written in its layout, which must not put two elements in
  * one place. Start from XENT_OUTPUTS_INIT, which wants nothing. All come from one pass over the logits, and one more
@@ -515,7 +528,7 @@ typedef struct xent_options {
  *   grad_logits      d loss / d logits; may be the logits' own memory and layout (in place). For reduction none the
  *                    gradient of the sum. xent_softmax: of the sum of grad_loss * lse.
  *   probs            p, 0 in a row of masks with XENT_ZERO; may be in place
- *   log_probs        log p; may be in place
+ *   log_probs        log p, -inf where p is 0, also in such a row; may be in place
  * Per row, real, whether the row counts or not
  *   lse              log of the sum of exp(z)
  *   entropy          sum of -p * log p, 0 for p = 0
