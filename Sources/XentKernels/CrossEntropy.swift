@@ -90,7 +90,8 @@ struct RowsKernel {
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
-    let isOnlySoftmax = isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
+    let isOnlySoftmax =
+      (isInTurn || rows.isRounded) && isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
     let keepsThem = Self.hasTiles || !rows.isRounded
     keepsTerms = isInTurn && isOnlySoftmax && keepsThem
     leavesTerms = keepsThem && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)

@@ -5,8 +5,8 @@
  */
 #include "check.h"
 #include "descriptors.h"
+#include "stack.h"
 
-#include <pthread.h>
 #include <unistd.h>
 
 static const int32_t numbers[] = {2, 5};
@@ -89,18 +89,13 @@ static void *run_on_small_stack(void *prepared) {
 
 static void check_small_stack(form form, dtype type, const variant *v) {
   call c = make_call(form, type, 4, 80, 450, v, false, 8);
-  pthread_attr_t attributes;
-  REQUIRE(!pthread_attr_init(&attributes) && !pthread_attr_setstacksize(&attributes, 64 * 1024));
   for (int32_t number = 1; number <= 4; number += 3) {
-    pthread_t thread;
     void *wrong;
     REQUIRE(xent_set_num_threads(number) == XENT_OK);
-    REQUIRE(!pthread_create(&thread, &attributes, run_on_small_stack, &c));
-    pthread_join(thread, &wrong);
-    because("%s went wrong", wrong ? (const char *)wrong : "");
-    CHECK(!wrong, "%s: a caller with a stack of 64 KB, %d threads", call_label(&c), (int)number);
+    size_t depth = stack_depth(run_on_small_stack, &c, &wrong);
+    because("%zu bytes; %s", depth, wrong ? (const char *)wrong : "");
+    CHECK(!wrong && depth <= MOST_STACK, "%s: a caller with a stack of 64 KB, %d threads", call_label(&c), (int)number);
   }
-  pthread_attr_destroy(&attributes);
   free_call(&c);
 }
 

@@ -27,6 +27,7 @@ class Options(ctypes.Structure):
         *((n, _double) for n in ("label_smoothing", "temperature", "softcap", "focal_gamma", "poly_epsilon", "z_loss")),
         *((n, _pointer) for n in ("weight", "pos_weight", "row_mask", "class_mask", "target_probs", "grad_loss",
                                   "gather")),
+        ("accuracy", _int32), ("reserved", _int32),
     ]  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def _tensor(array, dtype, outer, classes, inner):
     return Tensor(size, array.ctypes.data, DTYPES[dtype], 0, outer, classes, inner, *strides)
 
 
-def descriptor(operation, problem, logits, arrays, num_threads=0):
+def descriptor(operation, problem, logits, arrays, num_threads=0, accuracy=0):
     """(function, arguments) of the descriptor call for an operation with class indices or without targets."""
     outer, inner = problem.shape[0], problem.rows // problem.shape[0]
     outputs = Outputs(ctypes.sizeof(Outputs))
@@ -74,7 +75,7 @@ def descriptor(operation, problem, logits, arrays, num_threads=0):
         keep.append(tensor)
         setattr(outputs, FIELDS[name], ctypes.addressof(tensor))
     # XENT_OPTIONS_INIT: reduction mean, and a temperature of 1.
-    options = Options(ctypes.sizeof(Options), 1, 0, 0, 0, 0, num_threads, -100, 0.0, 1.0)
+    options = Options(ctypes.sizeof(Options), 1, 0, 0, 0, 0, num_threads, -100, 0.0, 1.0, accuracy=accuracy)
     tensors = [_tensor(logits, problem.dtype, outer, problem.classes, inner)]
     if "loss" in operation.outputs:
         tensors.append(_tensor(problem.targets, "i64", outer, 1, inner))

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from descriptors import descriptor, library
+from lines import FASTEST_FORM
 from operations import FRESH, IN_PLACE, OPERATIONS
 from subjects import Call, Peer, Unavailable
 
 MEAN = 1
+FASTEST = 1  # XENT_ACCURACY_FASTEST: of f32 gradients and probabilities
 NO_WEIGHT = None
 
 
@@ -33,19 +35,19 @@ def _plain(name, problem, destination):
     }[name]
 
 
-def c_call(operation, output, problem):
+def c_call(operation, output, problem, accuracy=0):
     loss, lse = np.zeros(1, np.float32), np.zeros(problem.targets.shape, np.float32)
     logits = problem.in_place if output == IN_PLACE else problem.logits
     large = problem.in_place if output == IN_PLACE else problem.out
     arrays = {"loss": loss, "lse": lse, "grad": large, "log_probs": large, "probs": large}
-    if len(problem.shape) == 2 or operation.targets == "binary":
+    if not accuracy and (len(problem.shape) == 2 or operation.targets == "binary"):
         addresses = {name: array.ctypes.data for name, array in arrays.items()}
         name, rest = _plain(operation.name, problem, addresses)
         function = getattr(library(), f"xent_{name}_{problem.dtype}")
         given = (logits.ctypes.data, *rest)
         args = tuple(kind(value) for kind, value in zip(_types(name), given))
     else:
-        function, args = descriptor(operation, problem, logits, arrays)
+        function, args = descriptor(operation, problem, logits, arrays, accuracy=accuracy)
 
     def results(status):
         if status:
@@ -92,6 +94,14 @@ def _c_maker(operation, output):
     return lambda problem: c_call(operation, output, problem)
 
 
+def _fastest_forms(operation):
+    """Where the accuracy makes a difference."""
+    if operation.name in ("gradient", "softmax"):
+        for output in operation.limits:
+            if output != FRESH:
+                yield FASTEST_FORM, output, lambda problem, output=output: c_call(operation, output, problem, FASTEST)
+
+
 def _python_makers(operation, function, xent):
     """(form, maker): with memory of the package's, which keeps it, and with NumPy's, which is new each time."""
 
@@ -136,6 +146,7 @@ def peer(settings):
         name: [
             *(("C", output, _c_maker(operation, output)) for output in operation.limits if output != FRESH),
             *((form, FRESH, maker) for form, maker in python_forms(operation)),
+            *_fastest_forms(operation),
         ]
         for name, operation in OPERATIONS.items()
     }  # fmt: skip

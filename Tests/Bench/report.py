@@ -5,8 +5,8 @@ from lines import all_lines
 from operations import NONE, shape_name
 
 MIB = 1 << 20
-HEAD = ("", "array", "operation", "result", "thr.", "Xent", "best peer", "", "ratio", "roof", "Xent", "peer")
-UNITS = ("", "", "", "", "", "ms", "", "ms", "", "%", "MiB", "MiB")
+HEAD = ("", "array", "operation", "result", "thr.", "Xent", "best peer", "", "ratio", "fastest", "roof", "Xent", "peer")
+UNITS = ("", "", "", "", "", "ms", "", "ms", "", "ratio", "%", "MiB", "MiB")
 MISSING = "-"
 
 
@@ -35,6 +35,7 @@ def lines_table(results):
         rows.append((
             line.dtype, shape_name(line.shape), line.operation, line.output, str(line.threads),
             _milliseconds(line.xent), best, _milliseconds(line.best), MISSING if ratio is None else f"{ratio:.2f}",
+            f"{line.ratio(line.best, fastest=True):.2f}" if line.best and line.fastest else MISSING,
             f"{100 * line.share:.0f}", *map(_mebibytes, line.peak),
         ))  # fmt: skip
     return _table(rows, (0, 1, 2, 3, 6))

@@ -25,6 +25,7 @@ class Options:
     smoothing: str = "weighted"
     focal_gamma: float = 0.0
     poly_epsilon: float = 0.0
+    accuracy: str = "faithful"  # of the result, not of what it is to be
     z_loss: float = 0.0
     weight: Optional[list] = field(default=None)
 

@@ -10,7 +10,7 @@
     inputs    name -> array, flat and row-major: logits, log_probs, probs, student, teacher and what goes with them, by
               their names in xent.h. targets are integers, but for binary_cross_entropy reals of the logits' shape;
               cross_entropy has `probabilities`, of the logits' shape, in place of targets where they are soft
-    options   fields of xent_options that are not at their default; enumerations by name in small letters (mean, mean_rows,
+    options   fields of xent_options that are not at their default; enumerations by name in small letters (mean, mean_rows, fastest,
               uniform, zero, reverse_kl). The options that are arrays (weight, pos_weight, grad_loss, class_mask, row_mask)
               are among the inputs
     outputs   name -> {"max_ulp": n, "values": [...]}; loss is [rows] (binary: [rows, classes]) for reduction none: row_loss
@@ -219,6 +219,8 @@ def option_vectors():
         for name, options in OPTIONS.items():
             w = weight if "uniform" in name or name == "focal" else None
             yield _option_vector(name, dtype, rows, targets, options, w)
+        if dtype == "f32":  # nothing else is rounded otherwise
+            yield _option_vector("fastest", dtype, rows, targets, {"accuracy": "fastest"}, None)
         yield _option_vector("class_mask", dtype, rows, [3, 0, 2, 2, 0], {}, None, class_mask=mask)
         yield _option_vector("row_mask", dtype, rows, targets, {}, None, row_mask=row_mask)
         for options in ({}, {"label_smoothing": 0.1}):

@@ -184,6 +184,7 @@ func (o *Options[T]) plain() C.xent_options {
 		masked_row: boolean(o.SkipMaskedRows), divergence: C.int32_t(o.Divergence), num_threads: C.int32_t(threads),
 		label_smoothing: C.double(o.LabelSmoothing), temperature: 1, softcap: C.double(o.Softcap),
 		focal_gamma: C.double(o.FocalGamma), poly_epsilon: C.double(o.PolyEpsilon), z_loss: C.double(o.ZLoss),
+		accuracy: boolean(o.Fastest),
 	}
 	if o.IgnoreIndex != nil {
 		p.ignore_index = C.int64_t(*o.IgnoreIndex)

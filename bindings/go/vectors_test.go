@@ -105,6 +105,8 @@ func optionsOf[T Float](t *testing.T, v vector) *Options[T] {
 			o.Divergence = divergences[value]
 		case "smoothing":
 			o.SmoothingUniform = value == "uniform"
+		case "accuracy":
+			o.Fastest = value == "fastest"
 		case "ignore_index":
 			index := value.integer()
 			o.IgnoreIndex = &index

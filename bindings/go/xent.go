@@ -74,6 +74,8 @@ type Options[T Float] struct {
 	// SkipMaskedRows makes a row of nothing but masks not count, instead of being NaN.
 	SkipMaskedRows bool
 	Divergence     Divergence
+	// Fastest makes probabilities and gradients of float32 within 3 ulp instead of 1, for less time.
+	Fastest bool
 	// NumThreads is the most threads this call may use; 0 as SetNumThreads says.
 	NumThreads int
 

@@ -105,7 +105,7 @@ static const field options_fields[] = {
     OPTION(softcap, REAL),       OPTION(focal_gamma, REAL),   OPTION(poly_epsilon, REAL),
     OPTION(z_loss, REAL),        OPTION(weight, TENSOR),      OPTION(pos_weight, TENSOR),
     OPTION(row_mask, TENSOR),    OPTION(class_mask, TENSOR),  OPTION(target_probs, TENSOR),
-    OPTION(grad_loss, TENSOR),   OPTION(gather, TENSOR),
+    OPTION(grad_loss, TENSOR),   OPTION(gather, TENSOR),      OPTION(accuracy, INT32),
 };
 
 #define OUTPUT(name, kind) {#name, kind, offsetof(xent_outputs, name)}

@@ -17,6 +17,7 @@ const WORDS = {
   smoothing: { weighted: 0, uniform: 1 },
   emptyMean: { nan: 0, zero: 1 },
   maskedRow: { nan: 0, zero: 1 },
+  accuracy: { faithful: 0, fastest: 1 },
   divergence: { kl: 0, reverse_kl: 1, soft_cross_entropy: 2, jensen_shannon: 3 }
 }
 const NUMBERS = ['numThreads', 'ignoreIndex', 'labelSmoothing', 'temperature', 'softcap', 'focalGamma', 'polyEpsilon',

@@ -164,6 +164,7 @@ final class Vectors {
         case "reduction" -> call.reduction(Reduction.valueOf(word.toUpperCase(Locale.ROOT)));
         case "divergence" -> call.divergence(Divergence.valueOf(word.toUpperCase(Locale.ROOT)));
         case "smoothing" -> call.smoothingUniform(word.equals("uniform"));
+        case "accuracy" -> call.fastest(word.equals("fastest"));
         case "ignore_index" -> call.ignoreIndex(Long.parseLong(word));
         case "label_smoothing" -> call.labelSmoothing(Double.parseDouble(word));
         case "temperature" -> call.temperature(Double.parseDouble(word));

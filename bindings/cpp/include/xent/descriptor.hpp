@@ -25,6 +25,9 @@ enum class smoothing : std::int32_t { weighted = XENT_SMOOTHING_WEIGHTED, unifor
 /// What a mean over no rows is, and a row of nothing but masks: NaN, or 0 and not counted.
 enum class undefined : std::int32_t { nan = XENT_NAN, zero = XENT_ZERO };
 
+/// How probabilities and gradients are made: within 1 ulp, or within 3 for less time (f32).
+enum class accuracy : std::int32_t { faithful = XENT_ACCURACY_FAITHFUL, fastest = XENT_ACCURACY_FASTEST };
+
 /// Which divergence.
 enum class divergence_kind : std::int32_t {
   kl = XENT_KL,
@@ -55,6 +58,7 @@ struct options {
   const_tensor target_probs{};  ///< of the targets' shape: sparse soft targets
   const_tensor grad_loss{};     ///< per row or a scalar: the upstream gradient
   const_tensor gather{};        ///< (outer, k, inner), integers: which log-probabilities `gathered` is to have
+  xent::accuracy accuracy = xent::accuracy::faithful;
 };
 
 /// xent_outputs: every output; those that are set are wanted. "real" is double for logits of double, otherwise float.
@@ -143,7 +147,9 @@ inline xent_options c_options(const options& o) noexcept {
           o.class_mask.c_tensor(),
           o.target_probs.c_tensor(),
           o.grad_loss.c_tensor(),
-          o.gather.c_tensor()};
+          o.gather.c_tensor(),
+          static_cast<std::int32_t>(o.accuracy),
+          0};
 }
 
 inline xent_outputs c_outputs(const outputs& out) noexcept {

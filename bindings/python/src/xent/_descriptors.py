@@ -53,6 +53,8 @@ class Options(ctypes.Structure):
             (name, _pointer)
             for name in ("weight", "pos_weight", "row_mask", "class_mask", "target_probs", "grad_loss", "gather")
         ),
+        ("accuracy", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
     ]
 
 

@@ -35,6 +35,7 @@ _CHOICES = {
     "smoothing": ("weighted", "uniform"),
     "masked_row": ("nan", "zero"),
     "empty_mean": ("nan", "zero"),
+    "accuracy": ("faithful", "fastest"),
     "kind": ("kl", "reverse_kl", "soft_cross_entropy", "jensen_shannon"),
 }
 _NUMBERS = ("label_smoothing", "temperature", "softcap", "focal_gamma", "poly_epsilon", "z_loss")

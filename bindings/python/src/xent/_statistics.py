@@ -29,6 +29,7 @@ def statistics(
     gather: ArrayLike | None = None,
     top_k: int = 0,
     num_threads: int = 0,
+    accuracy: str = "faithful",
     grad_out: Any = None,
 ) -> Any:
     """Any of what is known of logits without a target, from one pass over them.
@@ -45,7 +46,7 @@ def statistics(
         with several entries at the class axis "top_indices", "top_log_probs", "gathered".
     axis : int
         The class axis.
-    temperature, softcap, class_mask, gather, top_k, num_threads
+    temperature, softcap, class_mask, gather, top_k, num_threads, accuracy
         As in `cross_entropy`.
     row_mask, masked_row
         As in `cross_entropy`: rows that do not count have "grad" and "z_loss" 0.
@@ -91,7 +92,7 @@ def statistics(
 
 _OPTIONS = (
     *("temperature", "softcap", "class_mask", "row_mask", "masked_row", "z_loss", "grad_loss", "gather"),
-    "num_threads",
+    *("num_threads", "accuracy"),
 )
 
 

@@ -52,6 +52,8 @@ pub const XENT_SMOOTHING_WEIGHTED: i32 = 0;
 pub const XENT_SMOOTHING_UNIFORM: i32 = 1;
 pub const XENT_NAN: i32 = 0;
 pub const XENT_ZERO: i32 = 1;
+pub const XENT_ACCURACY_FAITHFUL: i32 = 0;
+pub const XENT_ACCURACY_FASTEST: i32 = 1;
 pub const XENT_KL: i32 = 0;
 pub const XENT_REVERSE_KL: i32 = 1;
 pub const XENT_SOFT_CROSS_ENTROPY: i32 = 2;
@@ -100,6 +102,8 @@ pub struct xent_options {
     pub target_probs: *const xent_tensor,
     pub grad_loss: *const xent_tensor,
     pub gather: *const xent_tensor,
+    pub accuracy: i32,
+    pub reserved: i32,
 }
 
 impl Default for xent_options {
@@ -126,6 +130,8 @@ impl Default for xent_options {
             target_probs: null(),
             grad_loss: null(),
             gather: null(),
+            accuracy: XENT_ACCURACY_FAITHFUL,
+            reserved: 0,
         }
     }
 }

@@ -64,7 +64,7 @@ fn structs_lie_as_in_c() {
             xent_options {
                 struct_size, reduction, smoothing, empty_mean, masked_row, divergence, num_threads, ignore_index,
                 label_smoothing, temperature, softcap, focal_gamma, poly_epsilon, z_loss, weight, pos_weight, row_mask,
-                class_mask, target_probs, grad_loss, gather,
+                class_mask, target_probs, grad_loss, gather, accuracy, reserved,
             }
             xent_outputs {
                 struct_size, loss, row_loss, grad_logits, probs, log_probs, lse, entropy, max_logit, target_log_prob, z_loss,

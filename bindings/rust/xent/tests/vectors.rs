@@ -116,6 +116,7 @@ fn options<'a, T: Written>(case: &Case, memory: &'a Memory<T>) -> Options<'a, T>
             ("reduction", "sum") => options.reduction(Reduction::Sum),
             ("reduction", "mean_rows") => options.reduction(Reduction::MeanRows),
             ("smoothing", "uniform") => options.smoothing_uniform(true),
+            ("accuracy", "fastest") => options.fastest(true),
             ("divergence", "reverse_kl") => options.divergence(Divergence::ReverseKl),
             ("divergence", "soft_cross_entropy") => options.divergence(Divergence::SoftCrossEntropy),
             ("divergence", "jensen_shannon") => options.divergence(Divergence::JensenShannon),

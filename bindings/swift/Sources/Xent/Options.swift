@@ -50,6 +50,8 @@ public struct Options<Scalar: XentScalar>: Sendable {
   /// A row of nothing but masks does not count, instead of being NaN.
   public var skipsMaskedRows = false
   public var divergence = Divergence.kl
+  /// Probabilities and gradients of f32 within 3 ulp instead of 1, for less time.
+  public var isFastest = false
   /// The most threads this call may use; 0 as ``setNumberOfThreads(_:)`` says.
   public var numberOfThreads = 0
 
@@ -78,6 +80,7 @@ public struct Options<Scalar: XentScalar>: Sendable {
       empty_mean: zeroIf(emptyMeanIsZero), masked_row: zeroIf(skipsMaskedRows), divergence: divergence.rawValue,
       num_threads: Int32(clamping: numberOfThreads), ignore_index: ignoreIndex, label_smoothing: labelSmoothing,
       temperature: temperature, softcap: softcap, focal_gamma: focalGamma, poly_epsilon: polyEpsilon, z_loss: zLoss,
-      weight: nil, pos_weight: nil, row_mask: nil, class_mask: nil, target_probs: nil, grad_loss: nil, gather: nil)
+      weight: nil, pos_weight: nil, row_mask: nil, class_mask: nil, target_probs: nil, grad_loss: nil, gather: nil,
+      accuracy: Int32(isFastest ? XENT_ACCURACY_FASTEST : XENT_ACCURACY_FAITHFUL), reserved: 0)
   }
 }

@@ -151,6 +151,7 @@ private func options<T: Written>(_ one: Case) -> Options<T> where T.Real: Writte
       ]
       options.divergence = kinds[value.word!]!
     case "smoothing": options.smoothingIsUniform = value.word == "uniform"
+    case "accuracy": options.isFastest = value.word == "fastest"
     case "ignore_index": options.ignoreIndex = value.integer
     case "label_smoothing": options.labelSmoothing = value.real
     case "temperature": options.temperature = value.real

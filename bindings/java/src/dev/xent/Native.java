@@ -23,13 +23,14 @@ interface Native extends Library {
 
   @FieldOrder({"struct_size", "reduction", "smoothing", "empty_mean", "masked_row", "divergence", "num_threads",
       "ignore_index", "label_smoothing", "temperature", "softcap", "focal_gamma", "poly_epsilon", "z_loss", "weight",
-      "pos_weight", "row_mask", "class_mask", "target_probs", "grad_loss", "gather"})
+      "pos_weight", "row_mask", "class_mask", "target_probs", "grad_loss", "gather", "accuracy", "reserved"})
   final class Options extends Structure {
     public long struct_size = size();
     public int reduction = 1, smoothing, empty_mean, masked_row, divergence, num_threads;
     public long ignore_index = -100;
     public double label_smoothing, temperature = 1, softcap, focal_gamma, poly_epsilon, z_loss;
     public Pointer weight, pos_weight, row_mask, class_mask, target_probs, grad_loss, gather;
+    public int accuracy, reserved;
   }
 
   @FieldOrder({"struct_size", "loss", "row_loss", "grad_logits", "probs", "log_probs", "lse", "entropy", "max_logit",
