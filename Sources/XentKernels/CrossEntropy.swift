@@ -92,7 +92,7 @@ struct RowsKernel {
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
     let isOnlySoftmax =
       (isInTurn || rows.isRounded) && isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
-    let keepsThem = Self.hasTiles || !rows.isRounded
+    let keepsThem = Self.hasFMA || !rows.isRounded
     keepsTerms = isInTurn && isOnlySoftmax && keepsThem
     leavesTerms = keepsThem && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)
   }
@@ -113,7 +113,7 @@ struct RowsKernel {
     let size =
       hasTop
       ? 1
-      : Self.hasTiles && isShort
+      : Self.hasFMA && isShort
         ? (rows.isWide ? Double.width : Float.width)
         : isInTurn ? rowsInTurn : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
@@ -121,11 +121,11 @@ struct RowsKernel {
     var shelf = Shelf()
     forEachBatch(first, last, size: size) { start, count in
       readTargets(start, count, in: results)
-      let isTiled = Self.hasTiles && isShort && count >= Self.fewest && readTile(start, count, last: last, results, &shelf)
+      let isTiled = Self.hasFMA && isShort && count >= Self.fewest && readTile(start, count, last: last, results, &shelf)
       if !isTiled { readRows(start, count, results, &shelf) }
       end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
-    if Self.hasTiles { writeShelf(&shelf) }
+    if Self.hasFMA { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
     let total = losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
@@ -145,7 +145,7 @@ struct RowsKernel {
     }
     guard hasMatrix else { return }
     if keepsTerms { return putTargets(start, count, results) }
-    if Self.hasTiles && isTiled { return writeTiled(start, count, results, &shelf) }
+    if Self.hasFMA && isTiled { return writeTiled(start, count, results, &shelf) }
     writeEach(start, count, results)
   }
 
@@ -153,8 +153,8 @@ struct RowsKernel {
   @inline(__always) static var shortest: Int { 256 }
   @inline(__always) private static var fewest: Int { 4 }
 
-  /// At the baseline it is not worth the code.
-  @inline(__always) private static var hasTiles: Bool {
+  /// Where it is not an instruction, at the baseline, what does no more than save time is not worth the code: tiles, terms that are left.
+  @inline(__always) static var hasFMA: Bool {
     #if XENT_FMA
       true
     #else
@@ -167,7 +167,7 @@ struct RowsKernel {
     readTargets(start, min(step, count), results)
     if count > step {
       readTargets(start &+ step, count &- step, results + 1)
-    } else if Self.hasTiles {
+    } else if Self.hasFMA {
       // A tile has lanes for them.
       (results + 1).pointee.targets = SIMD8(repeating: -1)
     }
@@ -188,7 +188,7 @@ struct RowsKernel {
   @inline(never) private func readRows(
     _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ shelf: inout Shelf
   ) {
-    if Self.hasTiles && shelf.rows.end > shelf.rows.first { drop(&shelf) }
+    if Self.hasFMA && shelf.rows.end > shelf.rows.first { drop(&shelf) }
     var lane = 0
     while lane < count {
       clear(results + lane / step)

@@ -75,7 +75,7 @@ extension RowsKernel {
     let state =
       !keepsTerms
       ? part.pointee.state()
-      : rows.isRounded ? part.pointee.state(roundedTerms: terms) : part.pointee.state(terms: terms)
+      : Self.hasFMA && rows.isRounded ? part.pointee.state(roundedTerms: terms) : part.pointee.state(terms: terms)
     set(lane, state, results)
     if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[lane] = -1 }
     if keepsTerms { write(rows.position(number), lane, state, results) }
@@ -101,7 +101,7 @@ extension RowsKernel {
       let room = sink.room(isStreamed: isStreamed).assumingMemoryBound(to: Float.self)
       let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
       let isWritten =
-        rows.isRounded
+        Self.hasFMA && rows.isRounded
         ? writer.write(roundedTerms: terms, of: Float(state.rest.exponent), to: room, rows.classes)
         : writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes)
       if isWritten { return sink.put(rows.classes, isStreamed: isStreamed) }

@@ -90,7 +90,7 @@ struct Reading {
         RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)
       } else {
         let x = elements.assumingMemoryBound(to: Float.self)
-        if let terms {
+        if RowsKernel.hasFMA, let terms {
           RowState.make(x, count, from: first, keeping: kept, Stage(workspace), leaving: terms, in: state)
         } else {
           RowState.make(x, count, from: first, keeping: kept, Stage(workspace), in: state)

@@ -394,7 +394,7 @@ extension Source {
       } else {
         let x = elements.assumingMemoryBound(to: Float.self)
         let out = room.assumingMemoryBound(to: Float.self)
-        if let exponent = terms?.exponents[first / chunk], !exponent.isNaN,
+        if RowsKernel.hasFMA, let exponent = terms?.exponents[first / chunk], !exponent.isNaN,
           narrow.write(roundedTerms: out, of: exponent, to: out, count)
         {
           // They lay there already.

@@ -73,6 +73,7 @@ void every_output() {
   o.z_loss = 0.125;
   o.num_threads = 1;
   o.masked_row = xent::undefined::zero;
+  o.accuracy = xent::accuracy::fastest;
   o.empty_mean = xent::undefined::zero;
   o.weight = xent::per_class(weight);
   o.class_mask = xent::per_class(class_mask);
@@ -108,7 +109,8 @@ void every_output() {
   const xent_tensor rm = c(row_mask, XENT_U8, outer, 1, inner), g = c(grad_rows.data(), XENT_F32, outer, 1, inner);
   const xent_tensor ga = c(gather.data(), XENT_I16, outer, 1, inner);
   const xent_options co = {sizeof(xent_options), XENT_REDUCTION_MEAN_ROWS, XENT_SMOOTHING_UNIFORM, XENT_ZERO, XENT_ZERO,
-                           XENT_KL, 1, 99, 0.25, 1.5, 20, 0, 0, 0.125, &w, nullptr, &rm, &cm, nullptr, &g, &ga};
+                           XENT_KL, 1, 99, 0.25, 1.5, 20, 0, 0, 0.125, &w, nullptr, &rm, &cm, nullptr, &g, &ga,
+                           XENT_ACCURACY_FASTEST, 0};
   const auto row = [](auto& place, xent_dtype dtype) { return c(place.data(), dtype, outer, 1, inner); };
   const auto all = [](auto& place) { return c(place.data(), XENT_F32, outer, classes, inner); };
   const xent_tensor loss = c(&wanted.loss, XENT_F32, 1, 1, 1), row_loss = row(wanted.row_loss, XENT_F32);

@@ -111,6 +111,7 @@ WRONG_OPTIONS = [
     ("poly_epsilon", (float("inf"),), "poly_epsilon is .*, not a finite number"),
     ("z_loss", (-1e-4,), "z_loss is .*, not 0 or more"),
     ("smoothing", ("none", 1), "smoothing is .*, not 'weighted' or 'uniform'"),
+    ("accuracy", ("fast", None, 1), "accuracy is .*, not 'faithful' or 'fastest'"),
     ("masked_row", ("0", None), "masked_row is .*, not 'nan' or 'zero'"),
     ("empty_mean", ("0", None), "empty_mean is .*, not 'nan' or 'zero'"),
     ("num_threads", (-1, 1025), r"num_threads is .*, not in \[0, 1024\]"),

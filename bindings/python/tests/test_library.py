@@ -97,6 +97,7 @@ NUMBERS = {
     **{f"XENT_REDUCTION_{word.upper()}": n for n, word in enumerate(_request._CHOICES["reduction"])},
     **{f"XENT_SMOOTHING_{word.upper()}": n for n, word in enumerate(_request._CHOICES["smoothing"])},
     **{f"XENT_{word.upper()}": n for n, word in enumerate(_request._CHOICES["masked_row"])},
+    **{f"XENT_ACCURACY_{word.upper()}": n for n, word in enumerate(_request._CHOICES["accuracy"])},
     **{f"XENT_{word.upper()}": n for n, word in enumerate(_request._CHOICES["kind"])},
     "XENT_ERR_OVERLAP": _library.OVERLAP,
     "XENT_MAX_TOP": _request._MOST_TOP,

@@ -256,3 +256,24 @@ def test_threads_change_nothing(x):
     for number in (1, 2, 7):
         for one, two in zip(call(x, NAMES, num_threads=number), expected):
             same(one, two)
+
+
+def test_fastest_is_within_three_ulps(rng):
+    """And something else than faithful where rows are long; the same in place."""
+    x = (rng.normal(size=(4, 5000)) * 4).astype(np.float32)
+    target = rng.integers(5000, size=4)
+
+    def error(got, exact):
+        return np.max(np.abs(got - exact) / np.spacing(np.abs(exact).astype(np.float32)))
+
+    loss, grad = xent.cross_entropy_with_grad(x, target, accuracy="fastest")
+    faithful = xent.cross_entropy_with_grad(x, target)
+    exact = xent.cross_entropy_with_grad(x.astype(np.float64), target)
+    assert loss == faithful[0]
+    assert error(faithful[1], exact[1]) <= 1 < error(grad, exact[1]) <= 3
+    probs = xent.statistics(x, ("probs",), accuracy="fastest").probs
+    assert error(probs, xent.softmax(x.astype(np.float64))) <= 3
+    same(xent.cross_entropy(x, target, outputs=("probs",), accuracy="fastest").probs, probs)
+    in_place = x.copy()
+    xent.cross_entropy_with_grad(in_place, target, accuracy="fastest", grad_out=in_place)
+    same(in_place, grad)

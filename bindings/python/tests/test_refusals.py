@@ -92,6 +92,7 @@ WORDS = {
     "smoothing": ("weighted", "uniform"),
     "empty_mean": ("nan", "zero"),
     "masked_row": ("nan", "zero"),
+    "accuracy": ("faithful", "fastest"),
     "divergence": ("kl", "reverse_kl", "soft_cross_entropy", "jensen_shannon"),
 }
 FUNCTIONS = {
