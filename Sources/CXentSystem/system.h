@@ -149,8 +149,10 @@ typedef struct xents_pool {
   int64_t finished; /* segments done in this round */
   int64_t apart2[7];
   int64_t round; /* what sleeping workers wait for; written under the mutex */
-  int64_t core;  /* that the owner began the round on */
-  int64_t workers; /* only by the owner */
+  int64_t core;  /* where a worker is not to look for the next round: that the owner began this one on; −1 for none */
+  int64_t asleep;  /* 1 + the core that a worker went to sleep on, 0 since the owner has woken all; written under the mutex */
+  int64_t skipped; /* work since then that was done without them; only by the owner, as is what follows */
+  int64_t workers;
   int64_t segments;
   const void *_Nullable job;
   pthread_mutex_t mutex;

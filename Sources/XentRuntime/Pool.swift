@@ -10,6 +10,10 @@ enum Pool {
   private static let seat: Int64 = 1 << 16
   private static let leftMask: Int64 = 0xFFFF
   private static let roundShift: Int64 = 32
+  /// Work for which a sleeping worker is woken, from 40 microseconds on, and one that sleeps on the caller's core, from 150 on, of
+  /// which that is a twentieth where nothing is gained by it; and how much is done without it first. In elements, and a row has 32 more.
+  private static let worthWaking: (elsewhere: Int64, here: Int64) = (1 << 18 + 33, 1 << 20)
+  private static let mostSkipped: Int64 = 1 << 24
 
   /// Runs a job on as many threads as are set; false if the caller has to run it alone.
   static func run(_ job: UnsafePointer<Job>) -> Bool {
@@ -19,7 +23,20 @@ enum Pool {
     guard let pool = prepared(workers: min(threads, job.pointee.plan.segments) - 1), pool.pointee.workers > 0 else {
       return false
     }
+    if isBetterAlone(job, pool) { return false }
     share(job, pool, seats: threads - 1)
+    return true
+  }
+
+  /// Whether the only worker would have to be woken for little. One that went to sleep on the caller's core the system mostly wakes
+  /// there, where it takes the caller's time. After many such calls it is woken all the same, and looks for a while wherever it is: for
+  /// calls that follow each other, as the system moves one of two threads that both have something to do.
+  private static func isBetterAlone(_ job: UnsafePointer<Job>, _ pool: UnsafeMutablePointer<xents_pool>) -> Bool {
+    let asleep = xents_load(&pool.pointee.asleep)
+    guard pool.pointee.workers == 1, asleep > 0, pool.pointee.skipped < mostSkipped else { return false }
+    let work = job.pointee.problem.pointee.rows &* (job.pointee.problem.pointee.classes &+ 32)
+    guard work < (asleep == xents_core() + 1 ? worthWaking.here : worthWaking.elsewhere) else { return false }
+    pool.pointee.skipped = pool.pointee.skipped &+ work
     return true
   }
 
@@ -59,11 +76,13 @@ enum Pool {
     pool.pointee.job = UnsafeRawPointer(job)
     pool.pointee.segments = job.pointee.plan.segments
     xents_store(&pool.pointee.finished, 0)
-    xents_store(&pool.pointee.core, xents_core())
+    xents_store(&pool.pointee.core, pool.pointee.skipped >= mostSkipped ? -1 : xents_core())
     pthread_mutex_lock(&pool.pointee.mutex)
     let round = (pool.pointee.round + 1) & 0x7FFF_FFFF
     xents_store(&pool.pointee.ticket, round << roundShift | seats * seat | job.pointee.plan.segments)
     xents_store(&pool.pointee.round, round)
+    xents_store(&pool.pointee.asleep, 0)
+    pool.pointee.skipped = 0
     pthread_cond_broadcast(&pool.pointee.changed)
     pthread_mutex_unlock(&pool.pointee.mutex)
     takeSegments(pool, round: round, isWorker: false)
@@ -96,6 +115,7 @@ enum Pool {
       xents_pause()
     }
     pthread_mutex_lock(&pool.pointee.mutex)
+    if xents_load(&pool.pointee.round) == round { xents_store(&pool.pointee.asleep, xents_core() + 1) }
     while xents_load(&pool.pointee.round) == round { pthread_cond_wait(&pool.pointee.changed, &pool.pointee.mutex) }
     let next = xents_load(&pool.pointee.round)
     pthread_mutex_unlock(&pool.pointee.mutex)
