@@ -19,6 +19,7 @@ private let wordsOffset = 8
 private let ignoreIndexOffset = 32
 private let numbersOffset = 40
 private let tensorsOffset = 88
+private let accuracyOffset = 144
 private let outputsOffset = 8
 
 /// Reads a call frame, once, and then points the tensors at one batch after the other.
@@ -116,6 +117,9 @@ struct XLAReader {
       case XENTS_XLA_S32:
         if let k = name.index(in: optionWords) {
           return (options + wordsOffset + 4 * k).copyMemory(from: scalar.value, byteCount: 4)
+        }
+        if name.index(in: "accuracy") != nil {
+          return (options + accuracyOffset).copyMemory(from: scalar.value, byteCount: 4)
         }
       case XENTS_XLA_F64:
         if let k = name.index(in: optionNumbers) {

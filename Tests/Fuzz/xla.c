@@ -174,9 +174,9 @@ static void add_option(input *in) {
               {"empty_mean", XENTS_XLA_S32},  {"divergence", XENTS_XLA_S32},      {"num_threads", XENTS_XLA_S32},
               {"temperature", XENTS_XLA_F64}, {"label_smoothing", XENTS_XLA_F64}, {"z_loss", XENTS_XLA_F64},
               {"softcap", XENTS_XLA_F64},     {"ignore_index", XENTS_XLA_S64},    {"rank", XENTS_XLA_S64},
-              {"axis", XENTS_XLA_S64},        {"wumpus", XENTS_XLA_S64}};
+              {"axis", XENTS_XLA_S64},        {"accuracy", XENTS_XLA_S32},        {"wumpus", XENTS_XLA_S64}};
   static const double reals[] = {0, 1, 0.5, -1, 2, 1e300};
-  int64_t n = below(in, 14), value = once_in(in, 8) ? odd_size(in) : below(in, 4);
+  int64_t n = below(in, 15), value = once_in(in, 8) ? odd_size(in) : below(in, 4);
   int32_t dtype = once_in(in, 16) ? (int32_t)below(in, 14) : some[n].dtype;
   if (n == 5) value = 1; /* the fuzzer may fork */
   if (dtype == XENTS_XLA_F64) memcpy(&value, &reals[below(in, 6)], sizeof value);

@@ -51,6 +51,7 @@ def cross_entropy(
     focal_gamma: float = 0.0,
     poly_epsilon: float = 0.0,
     z_loss: float = 0.0,
+    accuracy: str = "faithful",
 ) -> Any:
     """Cross-entropy of logits, in nats.
 
@@ -76,6 +77,8 @@ def cross_entropy(
         Rows where it is False do not count.
     temperature, softcap, focal_gamma, poly_epsilon, z_loss : float
         As in `xent.cross_entropy`.
+    accuracy : {"faithful", "fastest"}
+        Of the gradient, as in `xent.cross_entropy`.
 
     Returns
     -------
@@ -130,6 +133,7 @@ def cross_entropy(
     static = (
         *_axis(logits, axis),
         ("reduction", np.int32(0 if is_one else number)),
+        ("accuracy", np.int32(choice(function, "accuracy", accuracy))),
         ("ignore_index", np.int64(index(ignore_index))),
         *((name, np.float64(value)) for name, value in numbers.items()),
     )
