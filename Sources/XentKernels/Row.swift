@@ -234,26 +234,17 @@ struct Source {
   /// Whether the elements can be used where they lie.
   @inline(__always) var isDirect: Bool { dtype == rows.dtype && stride == 1 && !rows.isChanged }
 
-  /// Calls `body` for each chunk. Its elements, f64 where the rows are wide and f32 otherwise, stay until the next.
-  @inline(__always) func forEachChunk(_ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void) {
-    var first = rows.range.first
-    while first < rows.range.end {
-      let count = min(chunk, rows.range.end &- first)
-      body(elements(first, count), first, count)
-      first &+= count
-    }
-  }
-
-  /// The same for what is written to where the sum has been formed of before, which goes backwards with `rows.goesBack`.
-  @inline(__always) func forEachChunkAgain(
-    _ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void
+  /// Calls `body` for each chunk, from the last to the first if `isBack`. Its elements, f64 where the rows are wide and f32
+  /// otherwise, stay until the next.
+  @inline(__always) func forEachChunk(
+    isBack: Bool = false, _ body: (_ elements: UnsafeRawPointer, _ first: Int, _ count: Int) -> Void
   ) {
     let length = rows.range.end &- rows.range.first
     var done = 0
     while done < length {
       var first = rows.range.first &+ done
       var count = min(chunk, length &- done)
-      if rows.goesBack {
+      if isBack {
         // The last chunk may be a short one.
         count = done == 0 && length % chunk != 0 ? length % chunk : chunk
         first = rows.range.end &- done &- count

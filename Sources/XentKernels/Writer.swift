@@ -387,7 +387,7 @@ extension Source {
   ) {
     let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
     let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
-    forEachChunkAgain { elements, first, count in
+    forEachChunk(isBack: rows.goesBack) { elements, first, count in
       let room = sink.room(first)
       if rows.isWide {
         wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
@@ -414,7 +414,7 @@ extension Source {
   @inline(never) func writeLogSoftmax(
     largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
   ) {
-    forEachChunkAgain { elements, first, count in
+    forEachChunk(isBack: rows.goesBack) { elements, first, count in
       let room = sink.room(first)
       let place = index >= first && index < first &+ count ? index &- first : -1
       if rows.isWide {
