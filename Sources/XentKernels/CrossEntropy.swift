@@ -153,7 +153,7 @@ struct RowsKernel {
   @inline(__always) static var shortest: Int { 256 }
   @inline(__always) private static var fewest: Int { 4 }
 
-  /// Where it is not an instruction, at the baseline, what does no more than save time is not worth the code: tiles, terms that are left.
+  /// Whether fma is an instruction. Where it is not, at the baseline, tiles and terms that are left are not worth their code.
   @inline(__always) static var hasFMA: Bool {
     #if XENT_FMA
       true
