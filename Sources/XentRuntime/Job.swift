@@ -27,7 +27,7 @@ private struct Run {
   guard problem.pointee.rows > 0, let kernel = CPULevel.current.kernel(problem.pointee.operation) else {
     return xentk_loss()
   }
-  if let pieces = Pieces(problem) {
+  if let pieces = Pieces(problem), !Pool.isBetterAlone(problem) {
     if let total = runInPieces(problem, kernel, pieces) { return total }
   }
   var run = Run(job: Job(problem: problem, kernel: kernel, plan: Plan(problem)))

@@ -10,10 +10,11 @@ enum Pool {
   private static let seat: Int64 = 1 << 16
   private static let leftMask: Int64 = 0xFFFF
   private static let roundShift: Int64 = 32
-  /// Work for which a sleeping worker is woken, from 40 microseconds on, and one that sleeps on the caller's core, from 150 on, of
-  /// which that is a twentieth where nothing is gained by it; and how much is done without it first. In elements, and a row has 32 more.
-  private static let worthWaking: (elsewhere: Int64, here: Int64) = (1 << 18 + 33, 1 << 20)
-  private static let mostSkipped: Int64 = 1 << 24
+  /// The work for which a sleeping worker is woken, and how much is done without it before it is woken for less: in elements, a row being
+  /// 32 more. From 80 microseconds on it pays where a worker sleeps elsewhere, also on a noisy machine; on the caller's core it takes 8
+  /// of 150, for nothing.
+  private static let elsewhere: (worth: Int64, before: Int64) = (1 << 19, 1 << 20)
+  private static let here: (worth: Int64, before: Int64) = (1 << 20, 1 << 24)
 
   /// Runs a job on as many threads as are set; false if the caller has to run it alone.
   static func run(_ job: UnsafePointer<Job>) -> Bool {
@@ -23,7 +24,7 @@ enum Pool {
     guard let pool = prepared(workers: min(threads, job.pointee.plan.segments) - 1), pool.pointee.workers > 0 else {
       return false
     }
-    if isBetterAlone(job, pool) { return false }
+    if isBetterAlone(job.pointee.problem, pool) { return false }
     share(job, pool, seats: threads - 1)
     return true
   }
@@ -31,13 +32,24 @@ enum Pool {
   /// Whether the only worker would have to be woken for little. One that went to sleep on the caller's core the system mostly wakes
   /// there, where it takes the caller's time. After many such calls it is woken all the same, and looks for a while wherever it is: for
   /// calls that follow each other, as the system moves one of two threads that both have something to do.
-  private static func isBetterAlone(_ job: UnsafePointer<Job>, _ pool: UnsafeMutablePointer<xents_pool>) -> Bool {
+  private static func isBetterAlone(
+    _ problem: UnsafePointer<xentk_problem>, _ pool: UnsafeMutablePointer<xents_pool>
+  ) -> Bool {
     let asleep = xents_load(&pool.pointee.asleep)
-    guard pool.pointee.workers == 1, asleep > 0, pool.pointee.skipped < mostSkipped else { return false }
-    let work = job.pointee.problem.pointee.rows &* (job.pointee.problem.pointee.classes &+ 32)
-    guard work < (asleep == xents_core() + 1 ? worthWaking.here : worthWaking.elsewhere) else { return false }
+    guard pool.pointee.workers == 1, asleep > 0 else { return false }
+    let (worth, before) = asleep == xents_core() + 1 ? here : elsewhere
+    let work = problem.pointee.rows &* (problem.pointee.classes &+ 32)
+    guard work < worth, pool.pointee.skipped < before else { return false }
     pool.pointee.skipped = pool.pointee.skipped &+ work
     return true
+  }
+
+  /// Whether a call that might be cut in more than its rows is not to be, as `run` would leave it to the caller.
+  static func isBetterAlone(_ problem: UnsafePointer<xentk_problem>) -> Bool {
+    guard acquire() else { return true }
+    defer { release() }
+    guard let pool = xents_state().pointee.pool else { return false }
+    return isBetterAlone(problem, pool)
   }
 
   /// Makes sure of `threads` threads now; false if there is no memory for them.
@@ -76,7 +88,7 @@ enum Pool {
     pool.pointee.job = UnsafeRawPointer(job)
     pool.pointee.segments = job.pointee.plan.segments
     xents_store(&pool.pointee.finished, 0)
-    xents_store(&pool.pointee.core, pool.pointee.skipped >= mostSkipped ? -1 : xents_core())
+    xents_store(&pool.pointee.core, pool.pointee.skipped >= here.before ? -1 : xents_core())
     pthread_mutex_lock(&pool.pointee.mutex)
     let round = (pool.pointee.round + 1) & 0x7FFF_FFFF
     xents_store(&pool.pointee.ticket, round << roundShift | seats * seat | job.pointee.plan.segments)
