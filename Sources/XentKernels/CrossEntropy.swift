@@ -92,9 +92,8 @@ struct RowsKernel {
       wanted.isOne && !wanted.largest && isPlainSoftmax && !rows.isWide && Tile<Float>.canKeepTerms(rows.classes)
     let isOnlySoftmax =
       (isInTurn || rows.isRounded) && isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
-    let keepsThem = Self.hasFMA || !rows.isRounded
-    keepsTerms = isInTurn && isOnlySoftmax && keepsThem
-    leavesTerms = keepsThem && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)
+    keepsTerms = isInTurn && isOnlySoftmax
+    leavesTerms = Self.hasFMA && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)
   }
 
   /// Where a row's terms are left.
@@ -150,7 +149,7 @@ struct RowsKernel {
   }
 
   /// Up to so many classes, and from so many rows on, rows are worked on in tiles.
-  @inline(__always) static var shortest: Int { 256 }
+  @inline(__always) private static var shortest: Int { 256 }
   @inline(__always) private static var fewest: Int { 4 }
 
   /// Whether fma is an instruction. Where it is not, at the baseline, tiles and terms that are left are not worth their code.

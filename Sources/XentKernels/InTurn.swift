@@ -72,10 +72,7 @@ extension RowsKernel {
   @inline(__always) private func sum(
     _ part: UnsafePointer<RowPart<Float>>, _ number: Int, _ lane: Int, _ results: UnsafeMutablePointer<Results>
   ) {
-    let state =
-      !keepsTerms
-      ? part.pointee.state()
-      : Self.hasFMA && rows.isRounded ? part.pointee.state(roundedTerms: terms) : part.pointee.state(terms: terms)
+    let state = keepsTerms ? part.pointee.state(terms: terms) : part.pointee.state()
     set(lane, state, results)
     if problem.pointee.skips_masked != 0 && state.isEmpty { results.pointee.counts[lane] = -1 }
     if keepsTerms { write(rows.position(number), lane, state, results) }
@@ -100,11 +97,9 @@ extension RowsKernel {
       let isStreamed = rows.isLarge && output.data != problem.pointee.input.data && sink.canStream
       let room = sink.room(isStreamed: isStreamed).assumingMemoryBound(to: Float.self)
       let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
-      let isWritten =
-        Self.hasFMA && rows.isRounded
-        ? writer.write(roundedTerms: terms, of: Float(state.rest.exponent), to: room, rows.classes)
-        : writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes)
-      if isWritten { return sink.put(rows.classes, isStreamed: isStreamed) }
+      if writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes) {
+        return sink.put(rows.classes, isStreamed: isStreamed)
+      }
     }
     let total = wanted.target ? state.total : state.rest
     rows.source(problem.pointee.input, row).writeSoftmax(total: total, factor: factor, to: sink)

@@ -10,8 +10,8 @@ enum Pool {
   private static let seat: Int64 = 1 << 16
   private static let leftMask: Int64 = 0xFFFF
   private static let roundShift: Int64 = 32
-  /// The work for which a sleeping worker is woken, and how much is done without it before it is woken for less: in elements, a row being
-  /// 32 more. From 80 microseconds on it pays where a worker sleeps elsewhere, also on a noisy machine; on the caller's core it takes 8
+  /// The work for which a sleeping worker is woken, and how much is done without it before it is woken for less: in elements of
+  /// f32, a row being 32 more and one in f64 four. From 80 microseconds on it pays where a worker sleeps elsewhere, also on a noisy machine; on the caller's core it takes 8
   /// of 150, for nothing.
   private static let elsewhere: (worth: Int64, before: Int64) = (1 << 19, 1 << 20)
   private static let here: (worth: Int64, before: Int64) = (1 << 20, 1 << 24)
@@ -38,7 +38,9 @@ enum Pool {
     let asleep = xents_load(&pool.pointee.asleep)
     guard pool.pointee.workers == 1, asleep > 0 else { return false }
     let (worth, before) = asleep == xents_core() + 1 ? here : elsewhere
-    let work = problem.pointee.rows &* (problem.pointee.classes &+ 32)
+    let operation = Int(problem.pointee.operation)
+    let isLong = problem.pointee.is_wide != 0 || operation == XENTK_BINARY || operation == XENTK_DIVERGENCE
+    let work = (problem.pointee.rows &* (problem.pointee.classes &+ 32)) &<< (isLong ? 2 : 0)
     guard work < worth, pool.pointee.skipped < before else { return false }
     pool.pointee.skipped = pool.pointee.skipped &+ work
     return true

@@ -9,7 +9,7 @@
 
 #include <unistd.h>
 
-static const int64_t widths[] = {1, 40, 256, 257, 300, 1000, 2047, 2048, 2049, 2100, 4096, 4097, 6000, 18437};
+static const int64_t widths[] = {1, 40, 300, 2047, 2048, 2049, 2050, 2063, 2064, 2100, 2112, 4096, 4097, 6000, 18437};
 enum { WIDTHS = sizeof widths / sizeof *widths, LONG = 2048 };
 
 /* Logits of every style, a row each. */
