@@ -99,8 +99,7 @@ struct RowsKernel {
   /// Where a row's terms are left.
   @inline(__always) func roundedTerms(_ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>) -> RoundedTerms? {
     guard leavesTerms && Writer<Float>.isInRange(softmaxFactor(row, lane, results).hi) else { return nil }
-    let output = problem.pointee.grad.isGiven ? problem.pointee.grad : problem.pointee.probs
-    return rows.roundedTerms(output, row, lane)
+    return rows.roundedTerms(softmaxOutput, row, lane)
   }
 
   /// Whether there are outputs of the logits' shape.

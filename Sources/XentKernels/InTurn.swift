@@ -82,8 +82,7 @@ extension RowsKernel {
   @inline(never) private func write(
     _ row: Position, _ lane: Int, _ state: RowState, _ results: UnsafeMutablePointer<Results>
   ) {
-    let hasGrad = problem.pointee.grad.isGiven
-    let output = hasGrad ? problem.pointee.grad : problem.pointee.probs
+    let output = softmaxOutput
     let sink = rows.sink(output, row)
     if results.pointee.counts[lane] < 0 { return sink.fill(with: 0) }
     let factor = softmaxFactor(row, lane, results)

@@ -203,7 +203,11 @@ extension RowsKernel {
     writeMixedGrad(row, lane, results, source, sink, target)
   }
 
-  /// What the probabilities are multiplied by, where they or a plain gradient are all that is wanted of their shape.
+  /// The probabilities or the plain gradient, where these are all that is wanted of their shape; and what they are multiplied by.
+  @inline(__always) var softmaxOutput: xentk_array {
+    problem.pointee.grad.isGiven ? problem.pointee.grad : problem.pointee.probs
+  }
+
   @inline(__always) func softmaxFactor(
     _ row: Position, _ lane: Int, _ results: UnsafeMutablePointer<Results>
   ) -> (hi: Double, lo: Double) {

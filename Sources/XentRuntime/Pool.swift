@@ -10,9 +10,9 @@ enum Pool {
   private static let seat: Int64 = 1 << 16
   private static let leftMask: Int64 = 0xFFFF
   private static let roundShift: Int64 = 32
-  /// The work for which a sleeping worker is woken, and how much is done without it before it is woken for less: in elements of
-  /// f32, a row being 32 more and one in f64 four. From 80 microseconds on it pays where a worker sleeps elsewhere, also on a noisy machine; on the caller's core it takes 8
-  /// of 150, for nothing.
+  /// The work for which a sleeping worker is woken, and how much is done without it before it is woken for less: in elements of f32, a
+  /// row being 32 more and an element of f64 or of the binary loss four. From 80 microseconds on it pays where a worker sleeps
+  /// elsewhere, also on a noisy machine; on the caller's core it takes 8 of 150, for nothing.
   private static let elsewhere: (worth: Int64, before: Int64) = (1 << 19, 1 << 20)
   private static let here: (worth: Int64, before: Int64) = (1 << 20, 1 << 24)
 
