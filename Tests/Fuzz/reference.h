@@ -22,7 +22,7 @@ typedef struct {
 } finished_call;
 
 /* NULL when every output is within its bound, otherwise what is not. In double, which is enough for 16- and 32-bit
- * dtypes, and in long double for f64. */
+ * dtypes but for divergences, and in long double. */
 const char *mismatch_double(const finished_call *c);
 const char *mismatch_long_double(const finished_call *c);
 
