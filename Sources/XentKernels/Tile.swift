@@ -232,8 +232,9 @@ struct Tile<E: Element> {
   ) -> E.Lanes {
     var x = self[c]
     if let value { x = E.replacing(x, with: window.lowest, where: x, is: value) }
+    x = E.larger(x, window.lowest)
     if let place { x = E.replacing(x, with: window.lowest, where: place, is: Self.number(c)) }
-    return E.larger(x, window.lowest)
+    return x
   }
 
   /// The terms of class c; they are kept with `keepsTerms`.

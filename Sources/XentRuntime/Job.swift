@@ -51,7 +51,7 @@ private struct Run {
     { losses, context in
       let run = context.assumingMemoryBound(to: Run.self)
       run.pointee.job.losses = losses
-      if !(run.pointee.job.plan.isLarge && Pool.run(&run.pointee.job)) { runSerially(&run.pointee.job) }
+      if !Pool.run(&run.pointee.job) { runSerially(&run.pointee.job) }
       run.pointee.total = sum(losses, run.pointee.job.plan.segments)
     }, &run)
 }

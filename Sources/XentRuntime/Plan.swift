@@ -6,10 +6,8 @@ struct Plan {
   let rows: Int64
   let rowsPerSegment: Int64
   let segments: Int64
-  /// Whether the work is worth waking other threads for.
-  let isLarge: Bool
 
-  /// Elements of a segment, at least.
+  /// Elements that are a segment by themselves.
   fileprivate static let worth: Int64 = 16384
 
   init(_ problem: UnsafePointer<xentk_problem>) {
@@ -17,6 +15,12 @@ struct Plan {
     // An nll touches one element a row.
     let isShort = Int(problem.pointee.operation) == XENTK_NLL && problem.pointee.grad.data == nil
     let touched = isShort ? 8 : max(problem.pointee.classes, 1)
+    // About 20 microseconds of work, what waking a thread may cost: it is not cut, as a kernel's beginning and end cost as
+    // much as sixteen rows of few classes.
+    if rows <= (1 << 17) / touched {
+      (rowsPerSegment, segments) = (rows, 1)
+      return
+    }
     // Eight rows fill the lanes of a kernel's last step, and sixteen a tile of f32 rows of few classes (XentKernels'
     // CrossEntropy.swift); a row of 16384 elements is work enough on its own.
     let isTiled = Int(problem.pointee.operation) == XENTK_ROWS && problem.pointee.is_wide == 0 && touched <= 256
@@ -26,8 +30,6 @@ struct Plan {
     let size = max(share, enough)
     rowsPerSegment = size <= batch ? size : (size + batch - 1) / batch * batch
     segments = rows <= rowsPerSegment ? 1 : rows / rowsPerSegment + (rows % rowsPerSegment == 0 ? 0 : 1)
-    // About 20 microseconds of work, what waking a thread may cost.
-    isLarge = segments > 1 && rows > (1 << 17) / touched
   }
 
   func rows(of segment: Int64) -> (first: Int64, last: Int64) {
@@ -37,7 +39,7 @@ struct Plan {
 
   /// The pieces of a row, or of some.
   init(pieces: Int64) {
-    (rows, rowsPerSegment, segments, isLarge) = (pieces, 1, pieces, true)
+    (rows, rowsPerSegment, segments) = (pieces, 1, pieces)
   }
 }
 
