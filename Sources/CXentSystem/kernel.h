@@ -113,6 +113,9 @@ enum {
 };
 #undef XENTK_BIT
 
+/* Sets array k's bit. As a whole: who reads all bits waits for one that was stored alone, as a byte. */
+XENTK_INLINE void xentk_give(xentk_problem *_Nonnull p, int32_t k) { *(volatile uint32_t *)&p->given |= 1u << k; }
+
 /* Sets `given`. */
 XENTK_INLINE void xentk_find_given(xentk_problem *_Nonnull p) {
   uint32_t given = 0;

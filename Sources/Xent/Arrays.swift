@@ -74,7 +74,7 @@ extension Call {
       // What checkOverlaps wants to know, while it is at hand.
       let number = array - xentk_arrays(problem)
       let reach = layout.hasClasses && problem.pointee.rows == 0 ? 0 : count
-      problem.pointee.given |= 1 &<< UInt32(truncatingIfNeeded: number)
+      xentk_give(problem, Int32(truncatingIfNeeded: number))
       extents[number] = Extent(start, bytes: Int(reach) &* Int(size))
     }
     array.pointee.data = UnsafeMutableRawPointer(mutating: start)

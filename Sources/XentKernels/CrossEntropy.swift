@@ -125,7 +125,8 @@ struct RowsKernel {
     }
     if Self.hasFMA { writeShelf(&shelf) }
     if hasMatrix && rows.isLarge { xentk_fence() }
-    let total = losses.total
+    // Of one row it is in the first lane, and the tree would be waited for.
+    let total = last &- first == 1 ? (losses.high[0], losses.low[0]) : losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }
 
@@ -348,10 +349,13 @@ struct RowsKernel {
   _ problem: UnsafePointer<xentk_problem>, _ first: Int64, _ last: Int64,
   _ workspace: UnsafeMutablePointer<xentk_workspace>, _ loss: UnsafeMutablePointer<xentk_loss>
 ) {
-  var kernel = RowsKernel(problem, workspace)
+  // Not a variable: its copy would be made by loads of more than was stored by one store, which wait.
+  let kernel = RowsKernel(problem, workspace)
   switch Int(problem.pointee.phase) {
   case XENTK_WHOLE: kernel.run(Int(first), Int(last), loss)
   case XENTK_ASK: loss.pointee.correct = kernel.canBeInPieces ? 1 : 0
-  default: kernel.runPieces(Int(first), Int(last), loss)
+  default:
+    var kernel = kernel
+    kernel.runPieces(Int(first), Int(last), loss)
   }
 }

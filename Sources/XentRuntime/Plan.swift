@@ -17,7 +17,8 @@ struct Plan {
     let touched = isShort ? 8 : max(problem.pointee.classes, 1)
     // About 20 microseconds of work, what waking a thread may cost: it is not cut, as a kernel's beginning and end cost as
     // much as sixteen rows of few classes.
-    if rows <= (1 << 17) / touched {
+    let (elements, isMore) = rows.multipliedReportingOverflow(by: touched)
+    if !isMore && elements <= 1 << 17 {
       (rowsPerSegment, segments) = (rows, 1)
       return
     }
