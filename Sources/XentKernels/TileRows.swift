@@ -99,9 +99,10 @@ extension Tile {
 
   @inline(never) private func stage(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let staged = staged(rows)
-    if count == E.width && isPacked(rows, array) && !rows.isChanged {
+    if isPacked(rows, array) && !rows.isChanged {
       let p = UnsafeRawPointer(array.address(rows.position(start)))
-      E.gather(p, Int(array.dtype), stride: 1, E.width &* classes, into: staged)
+      E.gather(p, Int(array.dtype), stride: 1, count &* classes, into: staged)
+      if count < E.width { spread(0, over: staged + count &* classes, (E.width &- count) &* classes) }
       return toLanes(UnsafePointer(staged), classes, classes, to: x)
     }
     var first = 0
@@ -195,14 +196,14 @@ extension Tile {
 
   @inline(never) private func unstage(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let staged = staged(rows)
-    if count == E.width && isPacked(rows, array) {
+    if isPacked(rows, array) {
       // The last classes first: a block of eight goes beyond a row's end into the next row, which comes later.
       var c = (classes &- 1) & ~(step &- 1)
       while c >= 0 {
         E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes)
         c &-= step
       }
-      return E.scatter(staged, E.width &* classes, to: array.address(rows.position(start)), Int(array.dtype), stride: 1)
+      return E.scatter(staged, count &* classes, to: array.address(rows.position(start)), Int(array.dtype), stride: 1)
     }
     var first = 0
     while first < classes {
