@@ -497,24 +497,27 @@ XENTK_INLINE xentk_int16lanes xentk_lookup(xentk_int16lanes table, xentk_int16la
 #endif
 }
 
-/* 8 classes of 8 rows of f64, or of 16 rows of f32, to the rows' lanes: to[c·rows + r] = from[r·stride + c]. And back. */
+/* 8 classes of 8 rows of f64, or of 16 rows of f32, to the rows' lanes: to[c·width + r] = from[r·stride + c]. And back. Of
+ * fewer rows than lanes the last one stands in all that are left over, and nothing is stored for these. */
 #define XENTK_TRANSPOSE(to_lanes, to_rows, type, network)                                                            \
-  XENTK_INLINE void to_lanes(const type *_Nonnull from, int64_t stride, type *_Nonnull to) {                         \
+  XENTK_INLINE void to_lanes(const type *_Nonnull from, int64_t stride, int64_t rows, type *_Nonnull to) {           \
     enum { ROW = 8 * sizeof(type), HALVES = sizeof(network##_vector) / ROW };                                        \
     network##_vector v[8];                                                                                           \
-    for (int half = 0; half < HALVES; half++)                                                                        \
-      for (int r = 0; r < 8; r++) __builtin_memcpy((char *)&v[r] + half * ROW, from + (8 * half + r) * stride, ROW); \
+    _Pragma("clang loop unroll(full)")                                                                               \
+    for (int r = 0; r < 8 * HALVES; r++)                                                                             \
+      __builtin_memcpy((char *)&v[r % 8] + r / 8 * ROW, from + (r < rows ? r : rows - 1) * stride, ROW);             \
     network(v);                                                                                                      \
     __builtin_memcpy(to, v, sizeof v);                                                                               \
   }                                                                                                                  \
   /* Row after row: where rows are shorter than 8 each overwrites what the one before has put behind its end. */     \
-  XENTK_INLINE void to_rows(const type *_Nonnull from, type *_Nonnull to, int64_t stride) {                          \
+  XENTK_INLINE void to_rows(const type *_Nonnull from, type *_Nonnull to, int64_t stride, int64_t rows) {            \
     enum { ROW = 8 * sizeof(type), HALVES = sizeof(network##_vector) / ROW };                                        \
     network##_vector v[8];                                                                                           \
     __builtin_memcpy(v, from, sizeof v);                                                                             \
     network(v);                                                                                                      \
-    for (int half = 0; half < HALVES; half++)                                                                        \
-      for (int r = 0; r < 8; r++) __builtin_memcpy(to + (8 * half + r) * stride, (char *)&v[r] + half * ROW, ROW);   \
+    _Pragma("clang loop unroll(full)")                                                                               \
+    for (int r = 0; r < 8 * HALVES; r++)                                                                             \
+      if (r < rows) __builtin_memcpy(to + r * stride, (char *)&v[r % 8] + r / 8 * ROW, ROW);                         \
   }
 
 /* 8 by 8: rows r and r + 4 interleaved, three times. */

@@ -35,13 +35,14 @@ struct RowsKernel {
   let hasDescription, isOnlyLSE: Bool
   /// What the plain gradient of every row that counts is multiplied by, where it is the same for all.
   let sharedFactor: (hi: Double, lo: Double)?
-  /// Whether rows are few classes, to be worked on eight at a time.
+  /// Whether rows are so few classes that they are worked on in tiles. Measured: up to 256 with f32, and with f64 128.
   let isShort: Bool
   /// Whether it matters where the largest of a tile's rows are: not for lse and log-probabilities.
   let needsPlaces: Bool
   /// Whether what has the logits' shape is made of a tile's terms.
   let keepsTileTerms: Bool
-  /// Whether they are a chunk at most, one state each (InTurn.swift), and whether the outputs are made of the sums' terms.
+  /// Whether they are a chunk at most, one state each (InTurn.swift, where they are not in tiles), and whether the outputs are then
+  /// made of the sums' terms.
   let isInTurn, keepsTerms: Bool
   /// Whether the sums' terms are left where the output is to be.
   let leavesTerms: Bool
@@ -84,8 +85,8 @@ struct RowsKernel {
     isForAll = ofAll || p.pointee.probs.isGiven
     let hasTop = p.pointee.gives(XENTK_TOP)
     isQuick = wanted.isOne && rows.classes > 0 && !hasTop
-    isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= Self.shortest
-    isInTurn = isQuick && !isShort && !rows.isWide && rows.classes <= chunk
+    isShort = !wanted.sums && !hasTop && rows.classes > 0 && rows.classes <= (rows.isWide ? 128 : 256)
+    isInTurn = isQuick && !rows.isWide && rows.classes <= chunk
     let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
@@ -112,14 +113,14 @@ struct RowsKernel {
       hasTop
       ? 1
       : Self.hasFMA && isShort
-        ? (rows.isWide ? Double.width : Float.width)
+        ? lanes
         : isInTurn ? rowsInTurn : hasMatrix ? batchSize(rows.isWide, classes: rows.classes) : step
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
     forEachBatch(first, last, size: size) { start, count in
       readTargets(start, count, in: results)
-      let isTiled = Self.hasFMA && isShort && count >= Self.fewest && readTile(start, count, last: last, results, &shelf)
+      let isTiled = Self.hasFMA && isShort && count >= fewest && readTile(start, count, last: last, results, &shelf)
       if !isTiled { readRows(start, count, results, &shelf) }
       end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
@@ -143,14 +144,22 @@ struct RowsKernel {
       done &+= step
     }
     guard hasMatrix else { return }
-    if keepsTerms { return putTargets(start, count, results) }
     if Self.hasFMA && isTiled { return writeTiled(start, count, results, &shelf) }
+    if keepsTerms { return putTargets(start, count, results) }
     writeEach(start, count, results)
   }
 
-  /// Up to so many classes, and from so many rows on, rows are worked on in tiles.
-  @inline(__always) private static var shortest: Int { 256 }
-  @inline(__always) private static var fewest: Int { 4 }
+  /// From so many rows on they are worked on in tiles. Measured: a tile takes as long with fewer rows than lanes, and is slower the
+  /// more classes there are.
+  @inline(__always) private var fewest: Int {
+    #if XENT_V4
+      3 &+ rows.classes / 24
+    #else
+      min(4 &+ rows.classes / 16, lanes)
+    #endif
+  }
+
+  @inline(__always) private var lanes: Int { rows.isWide ? Double.width : Float.width }
 
   /// Whether fma is an instruction. Where it is not, at the baseline, tiles and terms that are left are not worth their code.
   @inline(__always) static var hasFMA: Bool {
@@ -193,7 +202,7 @@ struct RowsKernel {
       clear(results + lane / step)
       lane &+= step
     }
-    if isInTurn { return readInTurn(start, count, results) }
+    if isInTurn && (count > 1 || keepsTerms) { return readInTurn(start, count, results) }
     lane = 0
     while lane < count {
       if isNeeded(lane, results) { readRow(rows.position(start &+ lane), lane & (step &- 1), results + lane / step) }

@@ -139,8 +139,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// Its number in xent.h.
   static var dtype: Int { get }
   /// Eight classes of `width` rows to a lane for each row: to[c·width + r] = from[r·stride + c]; and back.
-  static func toLanes(_ from: UnsafePointer<Self>, _ stride: Int, _ to: UnsafeMutablePointer<Self>)
-  static func toRows(_ from: UnsafePointer<Self>, _ to: UnsafeMutablePointer<Self>, _ stride: Int)
+  static func toLanes(_ from: UnsafePointer<Self>, _ stride: Int, _ rows: Int, _ to: UnsafeMutablePointer<Self>)
+  static func toRows(_ from: UnsafePointer<Self>, _ to: UnsafeMutablePointer<Self>, _ stride: Int, _ rows: Int)
   static func widened(_ v: Lanes, _ half: Int) -> Doubles
   /// Of one half, where there is one.
   static func rounded(_ v: Halves) -> Lanes
@@ -237,11 +237,11 @@ extension Float: Element {
   static var halves: Int { 2 }
   static var dtype: Int { XENT_F32 }
   @inline(__always) static func toLanes(
-    _ from: UnsafePointer<Float>, _ stride: Int, _ to: UnsafeMutablePointer<Float>
-  ) { xentk_floats_to_lanes(from, Int64(stride), to) }
+    _ from: UnsafePointer<Float>, _ stride: Int, _ rows: Int, _ to: UnsafeMutablePointer<Float>
+  ) { xentk_floats_to_lanes(from, Int64(stride), Int64(rows), to) }
   @inline(__always) static func toRows(
-    _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ stride: Int
-  ) { xentk_floats_to_rows(from, to, Int64(stride)) }
+    _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>, _ stride: Int, _ rows: Int
+  ) { xentk_floats_to_rows(from, to, Int64(stride), Int64(rows)) }
   // exp(x) = 2^(n/8)·exp(r), n = round(8x / ln 2), |r| ≤ ln2 / 16. The table holds γ·2^(j/8): with this γ all eight are
   // floats to within 2^-28.4, so that a term's head is one float and its tail, exp(r) − 1, is small.
   static var bias: Double { 0x1.16747bf7c5b82p0 }
@@ -407,11 +407,11 @@ extension Double: Element {
   static var halves: Int { 1 }
   static var dtype: Int { XENT_F64 }
   @inline(__always) static func toLanes(
-    _ from: UnsafePointer<Double>, _ stride: Int, _ to: UnsafeMutablePointer<Double>
-  ) { xentk_doubles_to_lanes(from, Int64(stride), to) }
+    _ from: UnsafePointer<Double>, _ stride: Int, _ rows: Int, _ to: UnsafeMutablePointer<Double>
+  ) { xentk_doubles_to_lanes(from, Int64(stride), Int64(rows), to) }
   @inline(__always) static func toRows(
-    _ from: UnsafePointer<Double>, _ to: UnsafeMutablePointer<Double>, _ stride: Int
-  ) { xentk_doubles_to_rows(from, to, Int64(stride)) }
+    _ from: UnsafePointer<Double>, _ to: UnsafeMutablePointer<Double>, _ stride: Int, _ rows: Int
+  ) { xentk_doubles_to_rows(from, to, Int64(stride), Int64(rows)) }
   static var bias: Double { 1 }
   static var sumShift: Double { 0 }
   static var preload: Double { 64 }

@@ -15,21 +15,26 @@ extension Tile {
   /// Reads `count` rows from `start` on, and more of those before `last` where that pays; gives where the rows read end.
   @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, last: Int) -> Int {
     let isOwn = Int(array.dtype) == E.dtype && !rows.isChanged
-    if count == E.width && isOwn && rows.isAlong(array) && classes >= step {
+    if isOwn && rows.isAlong(array) && classes >= step {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
-      // The last eight classes may overlap those before.
-      var c = 0
-      while c < classes {
-        let first = min(c, classes &- step)
-        E.toLanes(p + first, Int(array.outer_stride), x + first &* E.width)
-        c &+= step
-      }
+      let stride = Int(array.outer_stride)
+      if count == E.width { readAlong(p, stride, E.width) } else { readAlong(p, stride, count) }
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
       return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
     } else {
       stage(rows, array, start, count)
     }
     return start &+ count
+  }
+
+  @inline(__always) private func readAlong(_ p: UnsafePointer<E>, _ stride: Int, _ count: Int) {
+    // The last eight classes may overlap those before.
+    var c = 0
+    while c < classes {
+      let first = min(c, classes &- step)
+      E.toLanes(p + first, stride, count, x + first &* E.width)
+      c &+= step
+    }
   }
 
   /// Tiles that are read together: 512 bytes of a class, if there is room, and room for terms where these may be kept.
@@ -132,7 +137,7 @@ extension Tile {
   ) {
     var c = 0
     while c < count {
-      E.toLanes(staged + c, stride, x + c &* E.width)
+      E.toLanes(staged + c, stride, E.width, x + c &* E.width)
       c &+= step
     }
   }
@@ -144,22 +149,27 @@ extension Tile {
 
   /// Writes the first `count` lanes to the rows from `start` on, `hasOwn`: and puts in what `put` puts in.
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, hasOwn: Bool) {
-    if count == E.width && Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
+    if Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
-      var c = 0
-      while c < classes {
-        let first = min(c, classes &- step)
-        E.toRows(UnsafePointer(x) + first &* E.width, p + first, Int(array.outer_stride))
-        c &+= step
-      }
+      let stride = Int(array.outer_stride)
+      if count == E.width { writeAlong(p, stride, E.width) } else { writeAlong(p, stride, count) }
       guard hasOwn else { return }
       // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
       forEachPlace { place, lane in
-        if place >= 0 { p[lane &* Int(array.outer_stride) &+ place / E.width] = slots.kept[lane] }
+        if place >= 0 { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
       }
     } else {
       if hasOwn { put() }
       unstage(rows, array, start, count)
+    }
+  }
+
+  @inline(__always) private func writeAlong(_ p: UnsafeMutablePointer<E>, _ stride: Int, _ count: Int) {
+    var c = 0
+    while c < classes {
+      let first = min(c, classes &- step)
+      E.toRows(UnsafePointer(x) + first &* E.width, p + first, stride, count)
+      c &+= step
     }
   }
 
@@ -200,7 +210,7 @@ extension Tile {
       // The last classes first: a block of eight goes beyond a row's end into the next row, which comes later.
       var c = (classes &- 1) & ~(step &- 1)
       while c >= 0 {
-        E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes)
+        E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes, E.width)
         c &-= step
       }
       return E.scatter(staged, count &* classes, to: array.address(rows.position(start)), Int(array.dtype), stride: 1)
@@ -210,7 +220,7 @@ extension Tile {
       let number = min(block, classes &- first)
       var c = 0
       while c < number {
-        E.toRows(UnsafePointer(x) + (first &+ c) &* E.width, staged + c, block)
+        E.toRows(UnsafePointer(x) + (first &+ c) &* E.width, staged + c, block, E.width)
         c &+= step
       }
       var lane = 0
