@@ -557,4 +557,22 @@ XENTK_TRANSPOSE(xentk_floats_to_lanes, xentk_floats_to_rows, float, xentk_networ
 XENTK_TRANSPOSE(xentk_doubles_to_lanes, xentk_doubles_to_rows, double, xentk_network8)
 #undef XENTK_TRANSPOSE
 
+/* The same of 8 classes of 16 rows that come or go in 8 registers: rows r and r + 8 in register r. */
+XENTK_INLINE void xentk_transpose(const float *_Nonnull from, float *_Nonnull to) {
+  xentk_network16_vector v[8];
+  __builtin_memcpy(v, from, sizeof v);
+  xentk_network16(v);
+  __builtin_memcpy(to, v, sizeof v);
+}
+/* Elements of 16 bits, eight and eight. */
+XENTK_INLINE xentk_half16lanes xentk_load_two_halves(const void *_Nonnull low, const void *_Nonnull high) {
+  xentk_half16lanes v;
+  __builtin_memcpy(&v, low, sizeof v / 2);
+  __builtin_memcpy((char *)&v + sizeof v / 2, high, sizeof v / 2);
+  return v;
+}
+XENTK_INLINE void xentk_copy_8halves(void *_Nonnull to, const void *_Nonnull from) {
+  __builtin_memcpy(to, from, sizeof(xentk_half16lanes) / 2);
+}
+
 #endif

@@ -19,6 +19,8 @@ extension Tile {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
       let stride = Int(array.outer_stride)
       if count == E.width { readAlong(p, stride, E.width) } else { readAlong(p, stride, count) }
+    } else if hasHalves(array) && !rows.isChanged && rows.isAlong(array) && classes >= step && !isPacked(rows, array) {
+      readHalves(rows, array, start, count)
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
       return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
     } else {
@@ -33,6 +35,44 @@ extension Tile {
     while c < classes {
       let first = min(c, classes &- step)
       E.toLanes(p + first, stride, count, x + first &* E.width)
+      c &+= step
+    }
+  }
+
+  /// Class c's f32.
+  @inline(__always) private func lanes(_ c: Int) -> UnsafeMutablePointer<Float> {
+    UnsafeMutableRawPointer(x + c &* E.width).assumingMemoryBound(to: Float.self)
+  }
+
+  /// Whether the elements are of 16 bits and go through the registers as sixteen f32.
+  @inline(__always) private func hasHalves(_ array: xentk_array) -> Bool { E.halves == 2 && array.size == 2 }
+
+  /// Out of line: a large function does not inline what conversions are made of.
+  @inline(never) private func readHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
+    let p = UnsafeRawPointer(array.address(rows.position(start))).assumingMemoryBound(to: UInt16.self)
+    let stride = Int(array.outer_stride)
+    if Int(array.dtype) == XENT_F16 {
+      readHalves(p, stride, count) { fromHalf($0) }
+    } else {
+      readHalves(p, stride, count) { fromBrain($0) }
+    }
+  }
+
+  @inline(__always) private func readHalves(
+    _ p: UnsafePointer<UInt16>, _ stride: Int, _ count: Int, _ convert: (SIMD16<UInt16>) -> Floats
+  ) {
+    var c = 0
+    while c < classes {
+      let first = min(c, classes &- step)
+      let to = lanes(first)
+      var r = 0
+      while r < step {
+        let low = p + (min(r, count &- 1) &* stride &+ first)
+        let high = p + (min(r &+ step, count &- 1) &* stride &+ first)
+        Float.store(convert(xentk_load_two_halves(low, high)), to + r &* Float.width)
+        r &+= 1
+      }
+      xentk_transpose(to, to)
       c &+= step
     }
   }
@@ -158,6 +198,9 @@ extension Tile {
       forEachPlace { place, lane in
         if place >= 0 { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
       }
+    } else if hasHalves(array) && rows.isAlong(array) && classes >= step && !isPacked(rows, array) {
+      if hasOwn { put() }
+      writeHalves(rows, array, start, count)
     } else {
       if hasOwn { put() }
       unstage(rows, array, start, count)
@@ -169,6 +212,26 @@ extension Tile {
     while c < classes {
       let first = min(c, classes &- step)
       E.toRows(UnsafePointer(x) + first &* E.width, p + first, stride, count)
+      c &+= step
+    }
+  }
+
+  @inline(never) private func writeHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
+    let stride = Int(array.outer_stride)
+    let room = staged(rows)
+    let halves = UnsafeMutableRawPointer(room + step &* E.width).assumingMemoryBound(to: UInt16.self)
+    var c = 0
+    while c < classes {
+      let first = min(c, classes &- step)
+      let p = array.address(rows.position(start), first).assumingMemoryBound(to: UInt16.self)
+      xentk_transpose(lanes(first), UnsafeMutableRawPointer(room).assumingMemoryBound(to: Float.self))
+      E.scatter(room, step &* E.width, to: halves, Int(array.dtype), stride: 1)
+      // Rows r and r + 8 are beside each other.
+      var r = 0
+      while r < count {
+        xentk_copy_8halves(p + r &* stride, halves + ((r & (step &- 1)) &* 2 &+ r / step) &* step)
+        r &+= 1
+      }
       c &+= step
     }
   }

@@ -64,7 +64,7 @@ wrong "abort in use" '__attribute__((used)) static void stop(void) { abort(); }'
 wrong "another SONAME" '' '' "" "-Wl,-soname,libxent.so.2" "shared: SONAME"
 wrong "another library needed" '' '' "" "-Wl,--no-as-needed -l:libgcc_s.so.1" "shared: NEEDED"
 wrong "RUNPATH" '' '' "" "-Wl,-rpath,/opt" "shared: no RPATH, no RUNPATH"
-wrong "more than 890000 bytes" 'const char large[890000] = {1};' '' "" "" "shared: smaller than 890000 bytes"
+wrong "more than 910000 bytes" 'const char large[910000] = {1};' '' "" "" "shared: smaller than 910000 bytes"
 wrong "an executable stack" '' '' "" "-Wl,-z,execstack" "shared: stack not executable"
 wrong "an object that wants an executable stack" \
   '__asm__(".section .note.GNU-stack,\"x\",@progbits\n.text");' '' "" "" "static: stack not executable"
