@@ -38,12 +38,16 @@ struct Rows {
   /// L1, where nothing is gained by half of them. (Measured: 1.03 to 1.08 in place, 0.95 out of place.)
   @inline(__always) var isRounded: Bool { problem.pointee.is_fastest != 0 && !isWide && classes > chunk }
 
+  /// Whether what the logits' shape is written to is in the caches by then.
+  @inline(__always) func isNear(_ output: xentk_array) -> Bool {
+    output.data == problem.pointee.input.data || Int(problem.pointee.rows) &* classes <= 4 &<< 20
+  }
+
   /// Whether the terms can be left where the output, the only one of its shape, is to be. Measured: where
   /// that comes from memory, to bring it while the logits are read takes what is gained, or more.
   @inline(__always) func canLeaveTerms(in output: xentk_array) -> Bool {
     let row = Position(outer: 0, inner: 0)
-    let isNear = output.data == problem.pointee.input.data || Int(problem.pointee.rows) &* classes <= 4 &<< 20
-    return isRounded && Int(problem.pointee.phase) == XENTK_WHOLE && isNear
+    return isRounded && Int(problem.pointee.phase) == XENTK_WHOLE && isNear(output)
       && source(problem.pointee.input, row).isDirect && sink(output, row).isDirect
       && chunks &* batchSize(isWide, classes: classes) <= 2 &* Int(XENTK_CHUNK)
   }

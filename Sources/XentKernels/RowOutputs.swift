@@ -58,6 +58,7 @@ extension RowsKernel {
     _ shelf: inout Shelf
   ) -> Bool {
     let tile = Tile<E>(rows, shelf, start)
+    if !rows.isNear(array) { tile.fetch(rows, array, start) }
     guard let hasOwn = make(tile, start, count, results) else { return false }
     guard count == E.width && rows.isAcross(array, start, E.width) else {
       tile.write(rows, array, start, count, hasOwn: hasOwn)

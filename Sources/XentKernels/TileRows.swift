@@ -97,7 +97,6 @@ extension Tile {
         var to = x + c &* E.width
         var i = 0
         while i < length {
-          xentk_prefetch(p + (i &+ length))
           E.store(E.load(p + i), to)
           to += apart
           i &+= E.width
@@ -107,13 +106,26 @@ extension Tile {
         while i < length {
           let to = x + (c &* E.width &+ i / E.width &* apart)
           E.gather(
-            p + i &* Int(array.size), Int(array.dtype), stride: 1, converted, into: to, apart: apart, ahead: length)
+            p + i &* Int(array.size), Int(array.dtype), stride: 1, converted, into: to, apart: apart)
           i &+= converted
         }
       }
       c &+= 1
     }
     return start &+ length
+  }
+
+  /// Has a tile's elements brought into L1 that lie across: those of the next shelf, and where this one goes, while tiles are worked
+  /// on one by one. All of a shelf at once would wait for each other.
+  @inline(__always) func fetch(_ rows: Rows, _ array: xentk_array, _ start: Int) {
+    if rows.isAlong(array) { return }
+    var p = UnsafeRawPointer(array.address(rows.position(start)))
+    var c = 0
+    while c < classes {
+      xentk_prefetch(p)
+      p += Int(array.class_stride) &* Int(array.size)
+      c &+= 1
+    }
   }
 
   /// From a tile on the shelf to the next.
@@ -249,7 +261,6 @@ extension Tile {
         var from = UnsafePointer(x) + c &* E.width
         var i = 0
         while i < length {
-          xentk_prefetch(p + (i &+ length))
           E.store(E.load(from), p + i)
           from += apart
           i &+= E.width
@@ -259,7 +270,7 @@ extension Tile {
         while i < length {
           let from = UnsafePointer(x) + (c &* E.width &+ i / E.width &* apart)
           E.scatter(
-            from, converted, to: p + i &* Int(array.size), Int(array.dtype), stride: 1, apart: apart, ahead: length)
+            from, converted, to: p + i &* Int(array.size), Int(array.dtype), stride: 1, apart: apart, ahead: 0)
           i &+= converted
         }
       }
