@@ -13,7 +13,7 @@ from ._library import library, typed
 from ._request import Request, named, wanted
 
 _LOSS = plain.Loss("cross_entropy")
-_LOSS_AND_GRAD = typed("cross_entropy_grad")
+_LOSS_AND_GRAD = plain.Loss("cross_entropy_grad", has_grad=True)
 # The options that the plain functions do not have, from label_smoothing on. One comparison of tuples takes half the time of
 # ten.
 _NOTHING_ELSE = (0.0, "weighted", 1.0, 0.0, "nan", "nan", 0.0, 0.0, 0.0, "faithful")
@@ -259,8 +259,8 @@ def cross_entropy_with_grad(
         )
         == _NOTHING_ELSE
     ):
-        both = plain.loss_and_grad(
-            _LOSS_AND_GRAD, function, "logits", grad_out, logits, target, weight, ignore_index, reduction
+        both: tuple[Any, Any] | None = _LOSS_AND_GRAD(
+            function, "logits", logits, target, weight, ignore_index, reduction, grad_out
         )
         if both is not None:
             return both

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ._arrays import (
     check_shape,
     class_axis,
     destination,
+    floating,
     floats,
     floats_beside,
     is_plain,
@@ -23,10 +25,11 @@ from ._arrays import (
 from ._descriptors import Call
 from ._library import int64, library, succeeds, typed
 from ._memory import empty
+from ._plain import Map
 
-_SOFTMAX = typed("softmax")
-_LOG_SOFTMAX = typed("log_softmax")
-_LOGSUMEXP = typed("logsumexp")
+_SOFTMAX = Map("softmax")
+_LOG_SOFTMAX = Map("log_softmax")
+_LOGSUMEXP = Map("logsumexp")
 _SOFTMAX_GRAD = typed("softmax_grad")
 _LOG_SOFTMAX_GRAD = typed("log_softmax_grad")
 _LOGSUMEXP_GRAD = typed("logsumexp_grad")
@@ -63,7 +66,8 @@ def softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     >>> xent.softmax(np.array([1.0, 2.0, 7.0])).round(4)
     array([0.0025, 0.0067, 0.9909])
     """
-    return _same_shape(_SOFTMAX, "softmax", ("x",), (x,), axis, out)
+    result = _SOFTMAX(x, axis) if out is None else None
+    return _of_logits(_SOFTMAX, "softmax", x, axis, out) if result is None else result
 
 
 def log_softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
@@ -76,7 +80,8 @@ def log_softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     >>> xent.log_softmax(np.array([1.0, 2.0, 7.0])).round(4)
     array([-6.0092, -5.0092, -0.0092])
     """
-    return _same_shape(_LOG_SOFTMAX, "log_softmax", ("x",), (x,), axis, out)
+    result = _LOG_SOFTMAX(x, axis) if out is None else None
+    return _of_logits(_LOG_SOFTMAX, "log_softmax", x, axis, out) if result is None else result
 
 
 def softmax_grad(probs: ArrayLike, grad_probs: ArrayLike, axis: int = -1, out: Any = None) -> Any:
@@ -178,6 +183,10 @@ def logsumexp(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     >>> float(xent.logsumexp(np.array([1000.0, 1000.0])).round(4))
     1000.6931
     """
+    known = _LOGSUMEXP(x, axis) if out is None else None
+    if known is not None:
+        return known[()]
+    given = axis
     array, kind = floats(x, "logsumexp", "x")
     axis = class_axis(array, axis, "logsumexp", "x")
     real = kind.real
@@ -185,7 +194,9 @@ def logsumexp(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     shape = last.shape[:-1]
     result = empty(shape, real.dtype) if out is None else destination(out, shape, real, "logsumexp")
     if is_plain(last, kind.dtype) and is_plain(result, real.dtype):
-        if succeeds(_LOGSUMEXP[kind.suffix](pointer(last), *_sizes(last), pointer(result))):
+        if succeeds(_LOGSUMEXP.functions[kind.suffix](pointer(last), *_sizes(last), pointer(result))):
+            if out is None and last is array:
+                _LOGSUMEXP.learn(x, given, kind, result)
             return result[()] if out is None else out
     call = Call(array.shape, axis)
     call.input(array, kind.code, axis)
@@ -242,6 +253,14 @@ def logsumexp_grad(x: ArrayLike, grad_lse: ArrayLike, axis: int = -1, out: Any =
     call.output("grad_logits", result, kind.code, axis)
     call.run(library.xent_softmax)
     return result if out is None else out
+
+
+def _of_logits(known: Map, function: str, x: Any, axis: Any, out: Any) -> Any:
+    """`_same_shape` of one input; it is learned where the classes are last and the result is new."""
+    result = _same_shape(known.functions, function, ("x",), (x,), axis, out)
+    if out is None and index(axis) % result.ndim == result.ndim - 1:
+        known.learn(x, axis, floating(result.dtype, function, "x"), result)
+    return result
 
 
 def _same_shape(
