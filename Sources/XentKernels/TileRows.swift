@@ -208,7 +208,7 @@ extension Tile {
       guard hasOwn else { return }
       // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
       forEachPlace { place, lane in
-        if place >= 0 { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
+        if place >= 0 && lane < count { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
       }
     } else if hasHalves(array) && rows.isAlong(array) && classes >= step && !isPacked(rows, array) {
       if hasOwn { put() }

@@ -28,24 +28,40 @@ static const char *try_placement(const call *expected, const layout *l, bool at_
   return run_call(&c, NULL) == XENT_OK ? different_output(&c, expected) : xent_last_error();
 }
 
-static void check_shape(form form, dtype type, int64_t outer, int64_t classes, int64_t inner, const variant *v) {
-  call expected = make_call(form, type, outer, classes, inner, v, true, (uint64_t)classes);
+static void check_layouts(call *expected) {
   const char *wrong = NULL;
   char where[sizeof running] = "";
-  xent_status status = run_call(&expected, NULL);
+  xent_status status = run_call(expected, NULL);
   because("%s", xent_last_error());
-  if (!CHECK(status == XENT_OK, "%s", call_label(&expected))) return free_call(&expected);
+  if (!CHECK(status == XENT_OK, "%s", call_label(expected))) return;
   for (int l = 0; l < layout_count; l++)
     for (int at_end = 0; at_end < 2; at_end++) {
       if (layouts[l].broadcast) continue;
-      const char *different = try_placement(&expected, &layouts[l], at_end);
+      const char *different = try_placement(expected, &layouts[l], at_end);
       if (different && !wrong) {
         wrong = different;
         memcpy(where, running, sizeof where);
       }
     }
   because("%s: %s", where, wrong ? wrong : "");
-  CHECK(!wrong, "%s between pages without access", call_label(&expected));
+  CHECK(!wrong, "%s between pages without access", call_label(expected));
+}
+
+static void check_shape(form form, dtype type, int64_t outer, int64_t classes, int64_t inner, const variant *v) {
+  call expected = make_call(form, type, outer, classes, inner, v, true, (uint64_t)classes);
+  check_layouts(&expected);
+  free_call(&expected);
+}
+
+/* Rows of which one class is certain, which is put in by itself where there is one output, of their shape. */
+static void check_certain(form form, dtype type, int64_t rows, int64_t classes, tensor only) {
+  call expected = make_call(form, type, rows, classes, 1, variants, false, 7);
+  for (int64_t n = 0; n < rows; n++)
+    for (int64_t c = 0; c < classes; c++)
+      store_element(&expected.tensors[LOGITS], n, c, 0, c != n * 5 % classes ? 0 : n % 3 ? 3000 : 30000);
+  for (tensor t = REDUCED_LOSS; t < TENSORS; t++) expected.has[t] &= t == only;
+  REQUIRE(expected.has[only]);
+  check_layouts(&expected);
   free_call(&expected);
 }
 
@@ -57,6 +73,16 @@ static void check_shapes(form form, dtype type, const variant *v, int turn) {
   for (size_t b = 0; b < sizeof borders / sizeof *borders; b++)
     check_shape(form, type, 1 + (int64_t)b % 3, borders[b], 1 + ((int64_t)b + turn) % 2, v);
   check_shape(form, type, 1, 2047 + turn % 3, 2, v);
+}
+
+static void check_all_certain(form form, dtype type) {
+  static const int64_t sizes[] = {2, 8, 10, 33, 65};
+  for (int64_t rows = 1; rows <= 2 * 16 + 1; rows += 3)
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+      if (WITH_PROBS >> form & 1) check_certain(form, type, rows, sizes[k], PROBS);
+      if (WITH_PROBS >> form & 1) check_certain(form, type, rows, sizes[k], LOG_PROBS);
+      if (WITH_LOSS >> form & 1) check_certain(form, type, rows, sizes[k], GRAD_LOGITS);
+    }
 }
 
 /* ---- Rows at the ends of pages ---------------------------------------------------------------------------------- */
@@ -150,6 +176,7 @@ int main(void) {
       for (int v = 0; v < variant_count; v++) /* each variant in one dtype, the defaults in all */
         if (variants[v].forms >> form & 1 && (v == 0 || (dtype)((int)form + v) % DTYPES == type))
           check_shapes(form, type, &variants[v], v);
+      if (OF_LOGITS >> form & 1) check_all_certain(form, type);
       for (size_t k = 0; k < sizeof row_lengths / sizeof *row_lengths; k++)
         for (int is_reversed = 0; is_reversed < 2; is_reversed++)
           check_rows_in_pages(form, type, row_lengths[k], is_reversed);
