@@ -14,12 +14,11 @@ extension Tile {
 
   /// Reads `count` rows from `start` on, and more of those before `last` where that pays; gives where the rows read end.
   @inline(never) func read(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, last: Int) -> Int {
-    let isOwn = Int(array.dtype) == E.dtype && !rows.isChanged
-    if isOwn && rows.isAlong(array) && classes >= step {
+    if !rows.isChanged && isDirect(rows, array) {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
       let stride = Int(array.outer_stride)
       if count == E.width { readAlong(p, stride, E.width) } else { readAlong(p, stride, count) }
-    } else if hasHalves(array) && !rows.isChanged && rows.isAlong(array) && classes >= step && !isPacked(rows, array) {
+    } else if !rows.isChanged && isDirectOfHalves(rows, array) {
       readHalves(rows, array, start, count)
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
       return readAcross(rows, array, start, rows.run(from: start, last: last, atMost: mostTiles &* E.width))
@@ -44,8 +43,15 @@ extension Tile {
     UnsafeMutableRawPointer(x + c &* E.width).assumingMemoryBound(to: Float.self)
   }
 
-  /// Whether the elements are of 16 bits and go through the registers as sixteen f32.
-  @inline(__always) private func hasHalves(_ array: xentk_array) -> Bool { E.halves == 2 && array.size == 2 }
+  /// Whether the array's rows come and go eight classes at a time, without a stop.
+  @inline(__always) private func isDirect(_ rows: Rows, _ array: xentk_array) -> Bool {
+    Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step
+  }
+
+  /// The same of 16 bits on their way to f32 and back: of rows that are not converted all at once.
+  @inline(__always) private func isDirectOfHalves(_ rows: Rows, _ array: xentk_array) -> Bool {
+    E.halves == 2 && array.size == 2 && rows.isAlong(array) && classes >= step && !isPacked(rows, array)
+  }
 
   /// Out of line: a large function does not inline what conversions are made of.
   @inline(never) private func readHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
@@ -201,7 +207,7 @@ extension Tile {
 
   /// Writes the first `count` lanes to the rows from `start` on, `hasOwn`: and puts in what `put` puts in.
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, hasOwn: Bool) {
-    if Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step {
+    if isDirect(rows, array) {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       let stride = Int(array.outer_stride)
       if count == E.width { writeAlong(p, stride, E.width) } else { writeAlong(p, stride, count) }
@@ -210,7 +216,7 @@ extension Tile {
       forEachPlace { place, lane in
         if place >= 0 && lane < count { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
       }
-    } else if hasHalves(array) && rows.isAlong(array) && classes >= step && !isPacked(rows, array) {
+    } else if isDirectOfHalves(rows, array) {
       if hasOwn { put() }
       writeHalves(rows, array, start, count)
     } else {
