@@ -28,14 +28,17 @@ extension Tile {
     return start &+ count
   }
 
-  @inline(__always) private func readAlong(_ p: UnsafePointer<E>, _ stride: Int, _ count: Int) {
-    // The last eight classes may overlap those before.
+  /// Of at least eight classes eight at a time: the last may overlap those before.
+  @inline(__always) private func forEachEight(_ body: (_ first: Int) -> Void) {
     var c = 0
     while c < classes {
-      let first = min(c, classes &- step)
-      E.toLanes(p + first, stride, count, x + first &* E.width)
+      body(min(c, classes &- step))
       c &+= step
     }
+  }
+
+  @inline(__always) private func readAlong(_ p: UnsafePointer<E>, _ stride: Int, _ count: Int) {
+    forEachEight { E.toLanes(p + $0, stride, count, x + $0 &* E.width) }
   }
 
   /// Class c's f32.
@@ -67,9 +70,7 @@ extension Tile {
   @inline(__always) private func readHalves(
     _ p: UnsafePointer<UInt16>, _ stride: Int, _ count: Int, _ convert: (SIMD16<UInt16>) -> Floats
   ) {
-    var c = 0
-    while c < classes {
-      let first = min(c, classes &- step)
+    forEachEight { first in
       let to = lanes(first)
       var r = 0
       while r < step {
@@ -79,7 +80,6 @@ extension Tile {
         r &+= 1
       }
       xentk_transpose(to, to)
-      c &+= step
     }
   }
 
@@ -111,8 +111,7 @@ extension Tile {
         var i = 0
         while i < length {
           let to = x + (c &* E.width &+ i / E.width &* apart)
-          E.gather(
-            p + i &* Int(array.size), Int(array.dtype), stride: 1, converted, into: to, apart: apart)
+          E.gather(p + i &* Int(array.size), Int(array.dtype), stride: 1, converted, into: to, apart: apart)
           i &+= converted
         }
       }
@@ -226,31 +225,23 @@ extension Tile {
   }
 
   @inline(__always) private func writeAlong(_ p: UnsafeMutablePointer<E>, _ stride: Int, _ count: Int) {
-    var c = 0
-    while c < classes {
-      let first = min(c, classes &- step)
-      E.toRows(UnsafePointer(x) + first &* E.width, p + first, stride, count)
-      c &+= step
-    }
+    forEachEight { E.toRows(UnsafePointer(x) + $0 &* E.width, p + $0, stride, count) }
   }
 
   @inline(never) private func writeHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let stride = Int(array.outer_stride)
     let room = staged(rows)
     let halves = UnsafeMutableRawPointer(room + step &* E.width).assumingMemoryBound(to: UInt16.self)
-    var c = 0
-    while c < classes {
-      let first = min(c, classes &- step)
+    forEachEight { first in
       let p = array.address(rows.position(start), first).assumingMemoryBound(to: UInt16.self)
       xentk_transpose(lanes(first), UnsafeMutableRawPointer(room).assumingMemoryBound(to: Float.self))
-      E.scatter(room, step &* E.width, to: halves, Int(array.dtype), stride: 1)
+      E.scatter(room, step &* E.width, to: halves, Int(array.dtype), stride: 1, ahead: 0)
       // Rows r and r + 8 are beside each other.
       var r = 0
       while r < count {
         xentk_copy_8halves(p + r &* stride, halves + ((r & (step &- 1)) &* 2 &+ r / step) &* step)
         r &+= 1
       }
-      c &+= step
     }
   }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The losses that the plain C functions compute: contiguous rows, no options but PyTorch's oldest.
+"""What the plain C functions compute: losses of contiguous rows, no options but PyTorch's oldest, and maps of logits.
 
 For small arrays a plain call takes a third of the time of a descriptor call. Their results have the same bits.
 """
@@ -7,7 +7,6 @@ For small arrays a plain call takes a third of the time of a descriptor call. Th
 from __future__ import annotations
 
 from ctypes import byref
-from math import prod
 from typing import Any
 
 from numpy import empty as new_array
@@ -163,9 +162,8 @@ class Map(Plans):
             fail(status)
         return result
 
-    def learn(self, array: Any, axis: Any, kind: Floating, result: Array) -> None:
-        """Of a call that has succeeded with a new result, and the classes last."""
+    def learn(self, array: Any, axis: Any, kind: Floating, sizes: tuple[Any, Any], result: Array) -> None:
+        """Of a call that has succeeded with a new result, and the classes last; rows and classes as it took them."""
         if type(array) is ndarray and type(axis) is int and is_plain(array, kind.dtype) and result.size:
-            rows, classes = prod(array.shape[:-1]), array.shape[-1]
-            plan = self.functions[kind.suffix], int64(rows), int64(classes), result.shape, result.dtype
+            plan = self.functions[kind.suffix], *sizes, result.shape, result.dtype
             self.keep((array.dtype, array.shape, axis), array, kind, *plan)

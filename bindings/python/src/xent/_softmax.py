@@ -66,8 +66,7 @@ def softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     >>> xent.softmax(np.array([1.0, 2.0, 7.0])).round(4)
     array([0.0025, 0.0067, 0.9909])
     """
-    result = _SOFTMAX(x, axis) if out is None else None
-    return _of_logits(_SOFTMAX, "softmax", x, axis, out) if result is None else result
+    return _of_logits(_SOFTMAX, "softmax", x, axis, out)
 
 
 def log_softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
@@ -80,8 +79,7 @@ def log_softmax(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     >>> xent.log_softmax(np.array([1.0, 2.0, 7.0])).round(4)
     array([-6.0092, -5.0092, -0.0092])
     """
-    result = _LOG_SOFTMAX(x, axis) if out is None else None
-    return _of_logits(_LOG_SOFTMAX, "log_softmax", x, axis, out) if result is None else result
+    return _of_logits(_LOG_SOFTMAX, "log_softmax", x, axis, out)
 
 
 def softmax_grad(probs: ArrayLike, grad_probs: ArrayLike, axis: int = -1, out: Any = None) -> Any:
@@ -194,9 +192,10 @@ def logsumexp(x: ArrayLike, axis: int = -1, out: Any = None) -> Any:
     shape = last.shape[:-1]
     result = empty(shape, real.dtype) if out is None else destination(out, shape, real, "logsumexp")
     if is_plain(last, kind.dtype) and is_plain(result, real.dtype):
-        if succeeds(_LOGSUMEXP.functions[kind.suffix](pointer(last), *_sizes(last), pointer(result))):
+        sizes = _sizes(last)
+        if succeeds(_LOGSUMEXP.functions[kind.suffix](pointer(last), *sizes, pointer(result))):
             if out is None and last is array:
-                _LOGSUMEXP.learn(x, given, kind, result)
+                _LOGSUMEXP.learn(x, given, kind, sizes, result)
             return result[()] if out is None else out
     call = Call(array.shape, axis)
     call.input(array, kind.code, axis)
@@ -257,9 +256,12 @@ def logsumexp_grad(x: ArrayLike, grad_lse: ArrayLike, axis: int = -1, out: Any =
 
 def _of_logits(known: Map, function: str, x: Any, axis: Any, out: Any) -> Any:
     """`_same_shape` of one input; it is learned where the classes are last and the result is new."""
+    result = known(x, axis) if out is None else None
+    if result is not None:
+        return result
     result = _same_shape(known.functions, function, ("x",), (x,), axis, out)
     if out is None and index(axis) % result.ndim == result.ndim - 1:
-        known.learn(x, axis, floating(result.dtype, function, "x"), result)
+        known.learn(x, axis, floating(result.dtype, function, "x"), _sizes(result), result)
     return result
 
 
