@@ -94,6 +94,9 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   /// The same in two halves, so that the second of some steps can stand beside the first of those after them.
   static func begun(_ x: Lanes, _ magic: Lanes) -> Reduced<Self>
   static func ended(_ x: Reduced<Self>) -> Term<Self>
+  /// Of f32: `begun` with the term's scale in place of the biased number, and the rest of the way from there.
+  static func scaled(_ x: Reduced<Self>) -> Reduced<Self>
+  static func endedOfScaled(_ x: Reduced<Self>) -> Term<Self>
   /// Of four steps, operation by operation: a processor that looks ahead finds more of them ready.
   static func begun(_ x: Four<Lanes>, _ magic: Lanes) -> Four<Reduced<Self>>
   static func ended(_ x: Four<Reduced<Self>>) -> Four<Term<Self>>
@@ -152,6 +155,45 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func from(_ v: Float) -> Self
   var widened: Double { get }
   init(rounding value: Double)
+}
+
+// Exponentials in two loops by way of memory, as they are formed with 16 registers of 32 bytes: a processor that looks at some 60
+// operations ahead waits for a chain of 40 cycles, but for neither half of it.
+extension Element {
+  /// Whether they are formed so.
+  @inline(__always) static var isHalved: Bool {
+    #if XENT_V3
+      halves == 2
+    #else
+      false
+    #endif
+  }
+
+  /// The first half of a step's: scales, and what is left of the elements.
+  @inline(__always) static func begin(_ x: Lanes, _ magic: Lanes, to room: UnsafeMutablePointer<Self>) {
+    let begun = scaled(begun(x, magic))
+    store(begun.biased, room)
+    store(begun.rest, room + width)
+  }
+
+  /// The same of `count` elements, whole steps. Scalars in, and out of line, so that all registers are its own.
+  @inline(never) static func begin(
+    _ x: UnsafePointer<Self>, _ count: Int, _ window: Window<Self>, to room: UnsafeMutablePointer<Self>, ahead: Int
+  ) {
+    let magic = Lanes(repeating: window.magic)
+    let lowest = Lanes(repeating: window.lowest)
+    var i = 0
+    while i < count {
+      xentk_prefetch(x + (i &+ ahead))
+      begin(larger(load(x + i), lowest), magic, to: room + 2 &* i)
+      i &+= width
+    }
+  }
+
+  /// The other half.
+  @inline(__always) static func ended(at room: UnsafePointer<Self>) -> Term<Self> {
+    endedOfScaled(Reduced(biased: load(room), rest: load(room + width)))
+  }
 }
 
 extension Element {
@@ -265,7 +307,13 @@ extension Float: Element {
   }
 
   @inline(__always) static func ended(_ x: Reduced<Float>) -> Term<Float> {
-    Term(scale: scale(x.biased), major: Floats(repeating: 1), minor: expm1(x.rest))
+    endedOfScaled(scaled(x))
+  }
+
+  @inline(__always) static func scaled(_ x: Reduced<Float>) -> Reduced<Float> { Reduced(biased: scale(x.biased), rest: x.rest) }
+
+  @inline(__always) static func endedOfScaled(_ x: Reduced<Float>) -> Term<Float> {
+    Term(scale: x.biased, major: Floats(repeating: 1), minor: expm1(x.rest))
   }
 
   @inline(__always) static func begun(_ x: Four<Floats>, _ magic: Floats) -> Four<Reduced<Float>> {
@@ -436,6 +484,10 @@ extension Double: Element {
   }
 
   @inline(__always) static func ended(_ x: Reduced<Double>) -> Term<Double> { term(x.rest, x.biased) }
+
+  @inline(__always) static func scaled(_ x: Reduced<Double>) -> Reduced<Double> { x }
+
+  @inline(__always) static func endedOfScaled(_ x: Reduced<Double>) -> Term<Double> { ended(x) }
 
   @inline(__always) static func begun(_ x: Four<Doubles>, _ magic: Doubles) -> Four<Reduced<Double>> {
     x.map { begun($0, magic) }

@@ -298,6 +298,16 @@ struct Part<E: Element> {
       let x = strip(first, less: anchor)
       let whole = anchor == 0 ? wholeSteps(first) : E.wholeSteps(length(first))
       var i = 0
+      if E.isHalved {
+        let room = sum.room ?? stage.maxima
+        E.begin(x, whole, window, to: room, ahead: ahead)
+        if whole < length(first) { E.begin(stage.last, E.width, window, to: room + 2 &* whole, ahead: ahead) }
+        forEachStep(length(first), 2 &* E.width) { i, few in
+          sum.add(E.ended(at: room + 2 &* i), min(few, E.width))
+          if few > E.width { sum.add(E.ended(at: room + 2 &* (i &+ E.width)), few &- E.width) }
+        }
+        i = length(first)
+      }
       #if XENT_FMA
         while i &+ 4 &* E.width <= length(first) {
           sum.add(E.ended(begun(x + i)))
@@ -343,6 +353,12 @@ private struct GroupSum<E: Element> {
   private(set) var terms: KeptTerms<E>?
 
   @inline(__always) init(terms: KeptTerms<E>?) { self.terms = terms }
+
+  /// Where the terms of the next steps are to be kept, scales before minor parts.
+  @inline(__always) var room: UnsafeMutablePointer<E>? {
+    if let terms, !terms.areRounded { return terms.place }
+    return nil
+  }
 
   /// The terms of `few` elements; the others are nothing beside them.
   @inline(__always) mutating func add(_ term: Term<E>, _ few: Int = E.width) {

@@ -212,8 +212,11 @@ struct Tile<E: Element> {
     let window = LaneWindow<E>(shift: E.Lanes(repeating: E.sumShift) - rounded)
     let exponent = Halves(E.widened(rounded, 0), E.widened(rounded, 1))
     let total =
-      place != nil || Self.canKeepTerms(classes)
-      ? folded(window, value, place, keepsTerms: keepsTerms) : summed(window, value, slots)
+      place == nil && !Self.canKeepTerms(classes)
+      ? summed(window, value, slots)
+      : E.isHalved
+        ? foldedOfHalves(window, value, place, keepsTerms: keepsTerms)
+        : folded(window, value, place, keepsTerms: keepsTerms)
     let scale = powerOfTwo(-E.sumShift.widened) / E.bias
     out.low.pointee.set(
       hi: total.hi.low * scale, lo: total.lo.low * scale, exponent: exponent.low, kept: E.widened(kept, 0),
@@ -323,6 +326,102 @@ struct Tile<E: Element> {
     let rest = (a + c) + (b + d)
     let hi = Halves(E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
     return (hi, Halves(repeating: 0))
+  }
+
+  /// The same where exponentials are formed in two loops (Element.begin): halves go where terms may be kept. Out of line both, and
+  /// lanes by pointers, so that all registers are the loops'.
+  @inline(__always) private func foldedOfHalves(
+    _ window: LaneWindow<E>, _ value: E.Lanes?, _ place: E.Lanes?, keepsTerms: Bool
+  ) -> (hi: Halves, lo: Halves) {
+    var sums = (majors: E.Lanes(), rest: E.Lanes())
+    withUnsafePointer(to: window) { window in
+      if let place {
+        withUnsafePointer(to: place) { place in
+          begin(window, nil, place)
+          end(place, keepsTerms: keepsTerms, &sums.majors, &sums.rest)
+        }
+      } else {
+        if let value { withUnsafePointer(to: value) { begin(window, $0, nil) } } else { begin(window, nil, nil) }
+        end(nil, keepsTerms: keepsTerms, &sums.majors, &sums.rest)
+      }
+    }
+    let (majors, rest) = (sums.majors, sums.rest)
+    let hi = Halves(E.widened(majors, 0) + E.widened(rest, 0), E.widened(majors, 1) + E.widened(rest, 1))
+    return (hi, Halves(repeating: 0))
+  }
+
+  @inline(never) private func begin(
+    _ window: UnsafePointer<LaneWindow<E>>, _ value: UnsafePointer<E.Lanes>?, _ place: UnsafePointer<E.Lanes>?
+  ) {
+    let window = window.pointee
+    let (scales, minors) = (scales, minors)
+    @inline(__always) func begin(_ element: (_ c: Int) -> E.Lanes) {
+      var at = 0
+      var c = 0
+      while c < classes {
+        let begun = E.scaled(E.begun(element(c), window.magic))
+        E.store(begun.biased, scales + at)
+        E.store(begun.rest, minors + at)
+        at &+= E.width
+        c &+= 1
+      }
+    }
+    if let place {
+      let place = place.pointee
+      begin { element($0, window, nil, place) }
+    } else if let value {
+      let value = value.pointee
+      begin { element($0, window, value) }
+    } else {
+      begin { element($0, window, nil) }
+    }
+  }
+
+  @inline(never) private func end(
+    _ place: UnsafePointer<E.Lanes>?, keepsTerms: Bool, _ allMajors: UnsafeMutablePointer<E.Lanes>,
+    _ allRests: UnsafeMutablePointer<E.Lanes>
+  ) {
+    let (scales, minors) = (scales, minors)
+    let rests = UnsafeMutableRawPointer(xentk_strip(workspace, 4)).assumingMemoryBound(to: E.self)
+    let preload = E.Lanes(repeating: E.preload)
+    let nothing = E.Lanes(repeating: 0)
+    @inline(__always) func majors(_ keep: (_ term: Term<E>, _ c: Int) -> Void) -> E.Lanes {
+      var majors = nothing
+      var slot = 0
+      while slot < E.width && slot < classes {
+        var sum = (sum: preload, rest: nothing)
+        var c = slot
+        repeat {
+          let half = Reduced<E>(biased: E.load(scales + c &* E.width), rest: E.load(minors + c &* E.width))
+          let term = E.endedOfScaled(half)
+          keep(term, c)
+          sum = E.sum(sum.sum, sum.rest, term)
+          c &+= E.width
+        } while c < classes
+        majors += sum.sum - preload
+        E.store(sum.rest, rests + slot &* E.width)
+        slot &+= 1
+      }
+      return majors
+    }
+    if !keepsTerms {
+      allMajors.pointee = majors { _, _ in }
+    } else if let place {
+      let place = place.pointee
+      allMajors.pointee = majors { keep($0, $1, place) }
+    } else {
+      allMajors.pointee = majors { term, c in E.store(term.minor, minors + c &* E.width) }
+    }
+    var slot = classes
+    while slot < E.width {
+      E.store(nothing, rests + slot &* E.width)
+      slot &+= 1
+    }
+    @inline(__always) func rest(_ slot: Int) -> E.Lanes { E.load(rests + slot &* E.width) }
+    @inline(__always) func four(_ slot: Int) -> E.Lanes {
+      (rest(slot) + rest(slot &+ 4)) + (rest(slot &+ 8) + rest(slot &+ 12))
+    }
+    allRests.pointee = (four(0) + four(2)) + (four(1) + four(3))
   }
 
   /// The same of more classes, in strips.
