@@ -150,7 +150,7 @@ extension Batch {
   }
 
   @inline(__always) fileprivate func isOrdinary(_ gap: Doubles, _ zExponent: Doubles) -> Mask {
-    (hi .> 0) .& (hi .< .infinity) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
+    isPositiveAndFinite(hi) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
   }
 
   @inline(__always) fileprivate func concludeEdges(

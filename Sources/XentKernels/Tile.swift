@@ -385,22 +385,31 @@ struct Tile<E: Element> {
     let rests = UnsafeMutableRawPointer(xentk_strip(workspace, 4)).assumingMemoryBound(to: E.self)
     let preload = E.Lanes(repeating: E.preload)
     let nothing = E.Lanes(repeating: 0)
+    @inline(__always) func term(_ c: Int, _ keep: (_ term: Term<E>, _ c: Int) -> Void) -> Term<E> {
+      let term = E.endedOfScaled(Reduced(biased: E.load(scales + c &* E.width), rest: E.load(minors + c &* E.width)))
+      keep(term, c)
+      return term
+    }
     @inline(__always) func majors(_ keep: (_ term: Term<E>, _ c: Int) -> Void) -> E.Lanes {
       var majors = nothing
       var slot = 0
-      while slot < E.width && slot < classes {
-        var sum = (sum: preload, rest: nothing)
-        var c = slot
-        repeat {
-          let half = Reduced<E>(biased: E.load(scales + c &* E.width), rest: E.load(minors + c &* E.width))
-          let term = E.endedOfScaled(half)
-          keep(term, c)
-          sum = E.sum(sum.sum, sum.rest, term)
-          c &+= E.width
-        } while c < classes
+      @inline(__always) func end(_ sum: (sum: E.Lanes, rest: E.Lanes)) {
         majors += sum.sum - preload
         E.store(sum.rest, rests + slot &* E.width)
         slot &+= 1
+      }
+      if classes <= E.width {
+        while slot < classes { end(E.sum(preload, nothing, term(slot, keep))) }
+        return majors
+      }
+      while slot < E.width {
+        var sum = (sum: preload, rest: nothing)
+        var c = slot
+        repeat {
+          sum = E.sum(sum.sum, sum.rest, term(c, keep))
+          c &+= E.width
+        } while c < classes
+        end(sum)
       }
       return majors
     }
@@ -414,7 +423,7 @@ struct Tile<E: Element> {
     }
     var slot = classes
     while slot < E.width {
-      E.store(nothing, rests + slot &* E.width)
+      E.store(E.whole(nothing), rests + slot &* E.width)  // else memset
       slot &+= 1
     }
     @inline(__always) func rest(_ slot: Int) -> E.Lanes { E.load(rests + slot &* E.width) }
@@ -457,7 +466,7 @@ struct Tile<E: Element> {
   ) -> Bool {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
-    let window = LaneWindow<E>(shift: E.rounded(share.shift))
+    let window = LaneWindow<E>(shift: E.rounded(share.exponent) + E.Lanes(repeating: E.outputShift))
     let multiplier = Multiplier<E>(
       share.head, share.tail, down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
     var c = 0
@@ -486,14 +495,17 @@ struct Tile<E: Element> {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
     // Down to the outputs, at the end as far as one multiplication goes; no part of kh and kl gets lost by the rest.
-    let whole = share.shift - E.outputShift.widened + exponent - E.sumShift.widened
+    let whole = share.exponent + exponent - E.sumShift.widened
     let last = clamped(whole, -126, 127)
     let before = whole - last
-    if isAny(.!((before.low .>= -60) .& (before.low .<= 0))) || isAny(.!((before.high .>= -60) .& (before.high .<= 0))) {
-      return false
+    var (head, tail) = (share.head, share.tail)
+    if isAny((before.low .!= 0) .| (before.high .!= 0)) {
+      let isNear = (before.low .>= -60) .& (before.low .<= 0) .& (before.high .>= -60) .& (before.high .<= 0)
+      if isAny(.!isNear) { return false }
+      let unit = E.rounded(powerOfTwo(before))
+      (head, tail) = (head * unit, tail * unit)
     }
-    let unit = E.rounded(powerOfTwo(before))
-    let multiplier = Multiplier<E>(share.head * unit, share.tail * unit, down: E.rounded(powerOfTwo(last)))
+    let multiplier = Multiplier<E>(head, tail, down: E.rounded(powerOfTwo(last)))
     var c = 0
     while c < classes {
       let value = multiplier.output(scale: E.load(scales + c &* E.width), minor: E.load(minors + c &* E.width))
@@ -602,10 +614,10 @@ struct Slots<E: Element> {
   }
 }
 
-/// factor / total of each row as a mantissa and the window's shift; of no use unless all of them are ordinary.
+/// factor / total of each row as a mantissa and an exponent; of no use unless all of them are ordinary.
 private struct Shares<E: Element> {
   private let mantissa, rest: Halves
-  let shift: Halves
+  let exponent: Halves
   let isOrdinary: Bool
 
   /// The mantissa in two parts.
@@ -630,14 +642,14 @@ private struct Shares<E: Element> {
     let share = factor / total * (1 / E.bias)
     let own = chosen(share .== 0, Halves(repeating: 0), else: Halves(binaryExponent(share.low), binaryExponent(share.high)))
     mantissa = share * powerOfTwo(-own)
-    shift = own - exponent + E.outputShift.widened
+    self.exponent = own - exponent
     rest = Halves(repeating: 0)
   }
 
   @inline(__always) private static func areOrdinary(_ total: Doubles, _ factor: Doubles) -> Bool {
-    let size = chosen(factor .< 0, 0 - factor, else: factor)
+    let size = magnitude(factor)
     let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift.widened - 4)) .| (size .== 0)
-    return !isAny(.!((total .> 0) .& (total .< .infinity) .& isUsual))
+    return !isAny(.!(isPositiveAndFinite(total) .& isUsual))
   }
 
   @inline(never) private init(_ total: Totals, _ factor: Pair) {
@@ -647,10 +659,14 @@ private struct Shares<E: Element> {
     let lo = share.lo * (1 / E.bias)
     let exponent = chosen(hi .== 0, Doubles(), else: binaryExponent(hi))
     let unit = powerOfTwo(0 - exponent)
-    shift = Both(exponent - total.exponent + E.outputShift.widened, Doubles())
+    self.exponent = Both(exponent - total.exponent, Doubles())
     mantissa = Both(hi * unit, Doubles())
     rest = Both(lo * unit, Doubles())
   }
+}
+
+@inline(__always) func magnitude(_ v: Doubles) -> Doubles {
+  unsafeBitCast(unsafeBitCast(v, to: SIMD8<UInt64>.self) & (UInt64.max &>> 1), to: Doubles.self)
 }
 
 /// ⌊log2 |v|⌋ of normal numbers.
@@ -707,7 +723,7 @@ extension Batch {
   /// nothing, and elements without an exponent, by which they could be found to be nothing next to the others.
   @inline(__always) func held(_ sums: Doubles) -> Doubles {
     let isNear = (kept .<= 0x1p15) .& (kept .>= -0x1p15) .| (kept .== -.infinity)
-    return chosen((anchor .== 0) .& (hi .> 0) .& (hi .< .infinity) .& isNear, sums, else: Doubles(repeating: .nan))
+    return chosen((anchor .== 0) .& isPositiveAndFinite(hi) .& isNear, sums, else: Doubles(repeating: .nan))
   }
 }
 
