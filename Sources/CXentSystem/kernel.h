@@ -465,6 +465,12 @@ XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int
   }
   for (; i < bytes; i += 4) __builtin_memcpy(out + i, in + i, 4);
 }
+/* The same of one line, of 64 bytes from where lines begin. */
+XENTK_INLINE void xentk_stream_line(void *_Nonnull to, const void *_Nonnull from) {
+  xentk_float16lanes v;
+  __builtin_memcpy(&v, from, sizeof v);
+  __builtin_nontemporal_store(v, (xentk_float16lanes *)to);
+}
 XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
 
 /* A line of memory that will be read soon; any address will do, mapped or not. */

@@ -5,7 +5,7 @@ import CXentSystem
 
 extension RowsKernel {
   /// The output of the logits' shape, where there is only one.
-  @inline(__always) private var onlyMatrix: xentk_array? {
+  @inline(__always) var onlyMatrix: xentk_array? {
     let p = problem.pointee
     if p.grad.isGiven { return p.probs.isGiven || p.log_probs.isGiven ? nil : p.grad }
     return p.probs.isGiven ? (p.log_probs.isGiven ? nil : p.probs) : p.log_probs
@@ -58,7 +58,7 @@ extension RowsKernel {
     _ shelf: inout Shelf
   ) -> Bool {
     let tile = Tile<E>(rows, shelf, start)
-    if !rows.isNear(array) { tile.fetch(rows, array, start) }
+    if !rows.isNear(array) && !rows.streamsAcross(array) { tile.fetch(rows, array, start) }
     guard let hasOwn = make(tile, start, count, results) else { return false }
     guard count == E.width && rows.isAcross(array, start, E.width) else {
       tile.write(rows, array, start, count, hasOwn: hasOwn)

@@ -250,6 +250,7 @@ extension Tile {
     let row = rows.position(start)
     let isOwn = Int(array.dtype) == E.dtype
     let converted = converted(array, length)
+    let isStreamed = rows.streamsAcross(array)
     var c = 0
     while c < classes {
       let p = array.address(row, c)
@@ -257,6 +258,13 @@ extension Tile {
         let p = p.assumingMemoryBound(to: E.self)
         var from = UnsafePointer(x) + c &* E.width
         var i = 0
+        if isStreamed && UInt(bitPattern: p) & 63 == 0 {
+          while i < length {
+            xentk_stream_line(p + i, from)
+            from += apart
+            i &+= E.width
+          }
+        }
         while i < length {
           E.store(E.load(from), p + i)
           from += apart
