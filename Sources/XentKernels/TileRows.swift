@@ -251,6 +251,7 @@ extension Tile {
     let isOwn = Int(array.dtype) == E.dtype
     let converted = converted(array, length)
     let isStreamed = rows.streamsAcross(array)
+    let size = Int(array.size)
     var c = 0
     while c < classes {
       let p = array.address(row, c)
@@ -274,8 +275,15 @@ extension Tile {
         var i = 0
         while i < length {
           let from = UnsafePointer(x) + (c &* E.width &+ i / E.width &* apart)
-          E.scatter(
-            from, converted, to: p + i &* Int(array.size), Int(array.dtype), stride: 1, apart: apart, ahead: 0)
+          let to = p + i &* size
+          let isLines = isStreamed && (UInt(bitPattern: to) | UInt(converted &* size)) & 63 == 0
+          let room = isLines ? UnsafeMutableRawPointer(staged(rows)) : to
+          E.scatter(from, converted, to: room, Int(array.dtype), stride: 1, apart: apart, ahead: 0)
+          var line = isLines ? 0 : converted &* size
+          while line < converted &* size {
+            xentk_stream_line(to + line, room + line)
+            line &+= 64
+          }
           i &+= converted
         }
       }
