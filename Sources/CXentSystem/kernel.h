@@ -312,8 +312,25 @@ XENTK_MEMORY(doubles, xentk_double8lanes)
 XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
 #if defined(__AVX512F__)
   __asm__ volatile("" : "+v"(v));
+#elif defined(__AVX2__)
+  xentk_float8lanes low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  xentk_float8lanes high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  __asm__ volatile("" : "+x"(low), "+x"(high));
+  v = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 #endif
   return v;
+}
+
+/* The same of a mask: where masks are no registers of their own, one of eight lanes that is used in several places is else packed to
+ * 16 bits a lane, and unpacked in each. */
+XENTK_INLINE xentk_long8lanes xentk_whole_mask(xentk_long8lanes mask) {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  typedef int64_t four __attribute__((vector_size(32)));
+  four low = __builtin_shufflevector(mask, mask, 0, 1, 2, 3), high = __builtin_shufflevector(mask, mask, 4, 5, 6, 7);
+  __asm__("" : "+x"(low), "+x"(high));
+  mask = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+#endif
+  return mask;
 }
 
 /* 1, but the compiler does not know. */

@@ -90,7 +90,12 @@ typealias Mask = SIMDMask<SIMD8<Int64>>
 @inline(__always) func isPositive(_ v: SIMD8<Int64>) -> Mask { unsafeBitCast(xentk_positive(v), to: Mask.self) }
 
 @inline(__always) func isAny(_ mask: Mask) -> Bool {
-  xentk_any_doubles(unsafeBitCast(mask, to: SIMD8<Int64>.self)) != 0
+  xentk_any_doubles(unsafeBitCast(whole(mask), to: SIMD8<Int64>.self)) != 0
+}
+
+/// The same mask; as `xentk_whole_mask` says.
+@inline(__always) func whole(_ mask: Mask) -> Mask {
+  unsafeBitCast(xentk_whole_mask(unsafeBitCast(mask, to: SIMD8<Int64>.self)), to: Mask.self)
 }
 
 /// Positive and finite; what is below the normal numbers may be taken for either.

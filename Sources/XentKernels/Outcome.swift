@@ -157,6 +157,7 @@ extension Batch {
     _ isOrdinary: Mask, _ count: Int, _ gap: Doubles, _ z: Doubles, _ zExponent: Doubles,
     in outcome: UnsafeMutablePointer<Outcome>
   ) {
+    let isOrdinary = whole(isOrdinary)
     guard isAny(.!isOrdinary) else { return }
     var lane = 0
     while lane < count {

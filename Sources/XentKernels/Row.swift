@@ -59,12 +59,17 @@ struct Rows {
       out: output.address(row).assumingMemoryBound(to: Float.self), exponents: exponents + lane &* chunks)
   }
 
-  /// Whether an output whose classes lie apart goes past the caches, a line at a time. Measured: with AVX2 (Zen 3) 1.15 to 1.2 times
-  /// as fast from 16 MiB on; with AVX-512 (Zen 5) 0.9.
+  /// Whether an output whose classes lie apart goes past the caches, a line at a time. Measured: with AVX2 (Zen 3) 1.2 to 1.4 times as
+  /// fast from 16 MiB on; with AVX-512 (Zen 5) 0.9.
   @inline(__always) func streamsAcross(_ output: xentk_array) -> Bool {
+    mayStreamAcross && output.data != problem.pointee.input.data
+      && Int(problem.pointee.rows) &* classes &* Int(output.size) > 16 &<< 20
+  }
+
+  /// Whether there may be an output that does.
+  @inline(__always) var mayStreamAcross: Bool {
     #if XENT_V3
-      output.data != problem.pointee.input.data
-        && Int(problem.pointee.rows) &* classes &* Int(output.size) > 16 &<< 20
+      Int(problem.pointee.rows) &* classes > 2 &<< 20
     #else
       false
     #endif

@@ -5,7 +5,7 @@ import CXentSystem
 
 extension RowsKernel {
   /// The output of the logits' shape, where there is only one.
-  @inline(__always) var onlyMatrix: xentk_array? {
+  @inline(__always) private var onlyMatrix: xentk_array? {
     let p = problem.pointee
     if p.grad.isGiven { return p.probs.isGiven || p.log_probs.isGiven ? nil : p.grad }
     return p.probs.isGiven ? (p.log_probs.isGiven ? nil : p.probs) : p.log_probs

@@ -56,6 +56,7 @@ extension RowsKernel {
       hi = chosen(isNothing, zero, else: hi)
       lo = chosen(isNothing, zero, else: lo)
     }
+    isFine = whole(isFine)
     hi = chosen(isFine, hi, else: zero)
     lo = chosen(isFine, lo, else: zero)
     losses.add(Self.moved(hi, to: lane, count), Self.moved(lo, to: lane, count))
