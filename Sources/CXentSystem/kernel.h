@@ -260,6 +260,7 @@ XENTK_INLINE void xentk_with_workspace(void (*_Nonnull body)(xentk_workspace *_N
 typedef int32_t xentk_int16lanes __attribute__((vector_size(64)));
 typedef uint16_t xentk_half16lanes __attribute__((vector_size(32)));
 typedef float xentk_float8lanes __attribute__((vector_size(32)));
+typedef int32_t xentk_int8lanes __attribute__((vector_size(32)));
 typedef float xentk_float16lanes __attribute__((vector_size(64)));
 typedef double xentk_double8lanes __attribute__((vector_size(64)));
 typedef int64_t xentk_long8lanes __attribute__((vector_size(64)));
@@ -378,6 +379,12 @@ XENTK_INLINE uint32_t xentk_equal_floats(xentk_float16lanes a, xentk_float16lane
 #if defined(__AVX512F__)
   typedef float v16sf __attribute__((vector_size(64)));
   return (uint16_t)__builtin_ia32_cmpps512_mask((v16sf)a, (v16sf)b, 0, (uint16_t)-1, 4);
+#elif defined(__AVX2__)
+  xentk_int16lanes equal = (xentk_int16lanes)(a == b);
+  xentk_int8lanes low = __builtin_shufflevector(equal, equal, 0, 1, 2, 3, 4, 5, 6, 7);
+  xentk_int8lanes high = __builtin_shufflevector(equal, equal, 8, 9, 10, 11, 12, 13, 14, 15);
+  return (uint32_t)__builtin_ia32_movmskps256((xentk_float8lanes)low) |
+         (uint32_t)__builtin_ia32_movmskps256((xentk_float8lanes)high) << 8;
 #else
   xentk_int16lanes equal = (xentk_int16lanes)(a == b);
   uint32_t bits = 0;
@@ -386,11 +393,17 @@ XENTK_INLINE uint32_t xentk_equal_floats(xentk_float16lanes a, xentk_float16lane
 #endif
 }
 XENTK_INLINE uint32_t xentk_equal_doubles(xentk_double8lanes a, xentk_double8lanes b) {
-  typedef int64_t long8lanes __attribute__((vector_size(64)));
-  long8lanes equal = (long8lanes)(a == b);
+  xentk_long8lanes equal = (xentk_long8lanes)(a == b);
+#if defined(__AVX2__) && !defined(__AVX512F__)
+  typedef double four __attribute__((vector_size(32)));
+  four low = (four)__builtin_shufflevector(equal, equal, 0, 1, 2, 3);
+  four high = (four)__builtin_shufflevector(equal, equal, 4, 5, 6, 7);
+  return (uint32_t)__builtin_ia32_movmskpd256(low) | (uint32_t)__builtin_ia32_movmskpd256(high) << 4;
+#else
   uint32_t bits = 0;
   for (int lane = 0; lane < 8; lane++) bits |= (uint32_t)equal[lane] & 1u << lane;
   return bits;
+#endif
 }
 
 /* The first `count` of sixteen, less than all of them; the others are `other`, and what is beyond is left alone. */
@@ -400,6 +413,14 @@ XENTK_INLINE xentk_float16lanes xentk_load_few_floats(const void *_Nonnull p, in
 #if defined(__AVX512F__)
   typedef float v16sf __attribute__((vector_size(64)));
   return (xentk_float16lanes)__builtin_ia32_loadups512_mask((const float *)p, (v16sf)v, (uint16_t)((1u << count) - 1));
+#elif defined(__AVX2__)
+  xentk_int8lanes lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  xentk_int8lanes low = lane < count, high = lane < count - 8;
+  xentk_float8lanes first = __builtin_ia32_maskloadps256((const xentk_float8lanes *)p, low);
+  xentk_float8lanes second = __builtin_ia32_maskloadps256((const xentk_float8lanes *)((const char *)p + 32), high);
+  xentk_float16lanes few = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  xentk_int16lanes is = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return (xentk_float16lanes)(((xentk_int16lanes)few & is) | ((xentk_int16lanes)v & ~is));
 #else
   for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)&v + 4 * i, (const char *)p + 4 * i, 4);
   return v;
@@ -409,6 +430,28 @@ XENTK_INLINE void xentk_store_few_floats(void *_Nonnull p, xentk_float16lanes v,
 #if defined(__AVX512F__)
   typedef float v16sf __attribute__((vector_size(64)));
   __builtin_ia32_storeups512_mask((float *)p, (v16sf)v, (uint16_t)((1u << count) - 1));
+#elif defined(__AVX2__)
+  // By halves of what is left: processors are slow with masked stores.
+  char *out = (char *)p;
+  xentk_float8lanes eight = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  if (count & 8) {
+    __builtin_memcpy(out, &eight, 32);
+    out += 32;
+    eight = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  }
+  typedef float four_lanes __attribute__((vector_size(16)));
+  four_lanes four = __builtin_shufflevector(eight, eight, 0, 1, 2, 3);
+  if (count & 4) {
+    __builtin_memcpy(out, &four, 16);
+    out += 16;
+    four = __builtin_shufflevector(eight, eight, 4, 5, 6, 7);
+  }
+  if (count & 2) {
+    __builtin_memcpy(out, &four, 8);
+    out += 8;
+    four = __builtin_shufflevector(four, four, 2, 3, 2, 3);
+  }
+  if (count & 1) __builtin_memcpy(out, &four, 4);
 #else
   for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)p + 4 * i, (const char *)&v + 4 * i, 4);
 #endif

@@ -297,7 +297,6 @@ struct Part<E: Element> {
     while first < count {
       let x = strip(first, less: anchor)
       let whole = anchor == 0 ? wholeSteps(first) : E.wholeSteps(length(first))
-      var i = 0
       if E.isHalved {
         let room = sum.room ?? stage.maxima
         E.begin(x, whole, window, to: room, ahead: ahead)
@@ -306,8 +305,11 @@ struct Part<E: Element> {
           sum.add(E.ended(at: room + 2 &* i), min(few, E.width))
           if few > E.width { sum.add(E.ended(at: room + 2 &* (i &+ E.width)), few &- E.width) }
         }
-        i = length(first)
+        first &+= E.strip
+        endStrip(first)
+        continue
       }
+      var i = 0
       #if XENT_FMA
         while i &+ 4 &* E.width <= length(first) {
           sum.add(E.ended(begun(x + i)))
