@@ -18,6 +18,7 @@ extension Tile {
       let p = UnsafePointer(array.address(rows.position(start)).assumingMemoryBound(to: E.self))
       let stride = Int(array.outer_stride)
       if count == E.width { readAlong(p, stride, E.width) } else { readAlong(p, stride, count) }
+      fetchAlong(rows, p, stride &* MemoryLayout<E>.size)
     } else if !rows.isChanged && isDirectOfHalves(rows, array) {
       readHalves(rows, array, start, count)
     } else if count == E.width && !rows.isChanged && rows.isAcross(array, start, E.width) {
@@ -35,6 +36,21 @@ extension Tile {
       body(min(c, classes &- step))
       c &+= step
     }
+  }
+
+  /// Has what a later tile reads or writes brought to L1, of rows one behind the other, `stride` bytes from each to the next. Measured:
+  /// with AVX2 (Zen 3) 1.0 to 1.3 times as fast from L3 and memory; with AVX-512 not measured.
+  @inline(__always) private func fetchAlong(_ rows: Rows, _ p: UnsafeRawPointer, _ stride: Int) {
+    #if XENT_V3
+      let size = E.width &* stride
+      guard Int(rows.problem.pointee.rows) &* classes > 1 &<< 16 && stride <= 16 &* classes else { return }
+      let next = p + max(size, 4096)
+      var i = 0
+      while i < size {
+        xentk_prefetch(next + i)
+        i &+= 64
+      }
+    #endif
   }
 
   @inline(__always) private func readAlong(_ p: UnsafePointer<E>, _ stride: Int, _ count: Int) {
@@ -60,6 +76,7 @@ extension Tile {
   @inline(never) private func readHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let p = UnsafeRawPointer(array.address(rows.position(start))).assumingMemoryBound(to: UInt16.self)
     let stride = Int(array.outer_stride)
+    fetchAlong(rows, p, stride &* 2)
     if Int(array.dtype) == XENT_F16 {
       readHalves(p, stride, count) { fromHalf($0) }
     } else {
@@ -209,6 +226,7 @@ extension Tile {
     if isDirect(rows, array) {
       let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       let stride = Int(array.outer_stride)
+      fetchAlong(rows, p, stride &* MemoryLayout<E>.size)
       if count == E.width { writeAlong(p, stride, E.width) } else { writeAlong(p, stride, count) }
       guard hasOwn else { return }
       // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
@@ -232,6 +250,7 @@ extension Tile {
     let stride = Int(array.outer_stride)
     let room = staged(rows)
     let halves = UnsafeMutableRawPointer(room + step &* E.width).assumingMemoryBound(to: UInt16.self)
+    fetchAlong(rows, array.address(rows.position(start)), stride &* 2)
     forEachEight { first in
       let p = array.address(rows.position(start), first).assumingMemoryBound(to: UInt16.self)
       xentk_transpose(lanes(first), UnsafeMutableRawPointer(room).assumingMemoryBound(to: Float.self))
