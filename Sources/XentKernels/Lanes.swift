@@ -98,7 +98,7 @@ typealias Mask = SIMDMask<SIMD8<Int64>>
   unsafeBitCast(xentk_whole_mask(unsafeBitCast(mask, to: SIMD8<Int64>.self)), to: Mask.self)
 }
 
-/// Positive and finite; what is below the normal numbers may be taken for either.
+/// Positive and finite; what is next to either end of f64's range may be taken for neither.
 @inline(__always) func isPositiveAndFinite(_ v: Doubles) -> Mask {
   #if XENT_V4
     (v .> 0) .& (v .< .infinity)

@@ -150,8 +150,67 @@ static void check_streamed(int64_t classes, int64_t offset) {
   free(targets);
 }
 
+/* The same of outputs whose classes lie apart, of which whole lines alone go past the caches: images whose classes all begin with a
+ * line, and such that they begin anywhere. */
+static void check_streamed_across(dtype type, int64_t inner, int64_t offset) {
+  enum { CLASSES = 21, PARTS = 5, AROUND = 64 };
+  const int64_t size = (int64_t)dtype_size(type), image = CLASSES * inner;
+  const int64_t images = (INT64_C(17) << 20) / (image * size) + 1;
+  const size_t bytes = (size_t)(images * image * size);
+  static const char *const names[] = {"softmax", "log-softmax", "gradient"};
+  char *logits = malloc(bytes), *wanted = malloc(bytes), *memory = malloc(bytes + 3 * AROUND), *aligned = memory;
+  int32_t *targets = malloc((size_t)(images * inner) * sizeof *targets);
+  REQUIRE(logits && wanted && memory && targets);
+  while ((uintptr_t)aligned % AROUND) aligned++;
+  char *out = aligned + AROUND + offset * size;
+  uint64_t state = (uint64_t)(inner + offset);
+  xent_tensor x = {sizeof x, logits, (xent_dtype)type + 1, 0, images, CLASSES, inner, image, inner, 1};
+  for (int64_t n = 0; n < images; n++)
+    for (int64_t c = 0; c < CLASSES; c++)
+      for (int64_t i = 0; i < inner; i++) store_element(&x, n, c, i, 8 * random_unit(&state));
+  store_element(&x, 1, 5, 3, (double)NAN);
+  for (int64_t n = 0; n < images * inner; n++)
+    targets[n] = n % 7 ? (int32_t)(random_bits(&state) % CLASSES) : XENT_IGNORE_INDEX;
+  xent_options options = XENT_OPTIONS_INIT;
+  options.reduction = XENT_REDUCTION_SUM;
+  for (int k = 0; k < 3; k++) {
+    memset(aligned, 77, bytes + 2 * AROUND);
+    for (int part = 0; part <= PARTS; part++) {
+      const bool is_whole = part == PARTS;
+      const int64_t first = is_whole ? 0 : images * part / PARTS, end = is_whole ? images : images * (part + 1) / PARTS;
+      xent_tensor from = x, to = x, t = {sizeof t, targets + first * inner, XENT_I32, 0, end - first, 1, inner, inner, 1, 1};
+      from.data = logits + first * image * size;
+      to.data = is_whole ? out : wanted + first * image * size;
+      from.outer = to.outer = end - first;
+      xent_outputs outputs = XENT_OUTPUTS_INIT;
+      if (k == 0) outputs.probs = &to;
+      if (k == 1) outputs.log_probs = &to;
+      if (k == 2) outputs.grad_logits = &to;
+      REQUIRE((k == 2 ? xent_cross_entropy(&from, &t, &options, &outputs, NULL)
+                      : xent_softmax(&from, &options, &outputs, NULL)) == XENT_OK);
+    }
+    CHECK(!memcmp(out, wanted, bytes), "%s %s of images of %lld pixels, streamed from element %lld of a line on",
+          dtype_name(type), names[k], (long long)inner, (long long)offset);
+    bool is_left = true;
+    for (char *p = aligned; p < out; p++) is_left &= *p == 77;
+    for (int i = 0; i < 32; i++) is_left &= out[bytes + (size_t)i] == 77;
+    CHECK(is_left, "%s %s of images of %lld pixels, streamed: nothing around it", dtype_name(type), names[k],
+          (long long)inner);
+  }
+  free(logits);
+  free(wanted);
+  free(memory);
+  free(targets);
+}
+
 int main(void) {
   alarm(600);
+  /* At the baseline nothing does, and this would take a minute. */
+  for (dtype type = strcmp(xent_cpu_level(), "baseline") ? F32 : DTYPES; type < DTYPES; type++) {
+    check_streamed_across(type, 4096, 0);
+    check_streamed_across(type, 4096, 3);
+    check_streamed_across(type, 1003, 0);
+  }
   for (int64_t offset = 0; offset < 64; offset += 20) {
     check_streamed(300, offset);
     check_streamed(1000, offset);
