@@ -314,10 +314,9 @@ XENTK_INLINE xentk_float16lanes xentk_whole(xentk_float16lanes v) {
 #if defined(__AVX512F__)
   __asm__ volatile("" : "+v"(v));
 #elif defined(__AVX2__)
-  xentk_float8lanes low = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
-  xentk_float8lanes high = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  xentk_float8lanes low = xentk_low(v), high = xentk_high(v);
   __asm__ volatile("" : "+x"(low), "+x"(high));
-  v = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  v = xentk_join(low, high);
 #endif
   return v;
 }
@@ -380,11 +379,9 @@ XENTK_INLINE uint32_t xentk_equal_floats(xentk_float16lanes a, xentk_float16lane
   typedef float v16sf __attribute__((vector_size(64)));
   return (uint16_t)__builtin_ia32_cmpps512_mask((v16sf)a, (v16sf)b, 0, (uint16_t)-1, 4);
 #elif defined(__AVX2__)
-  xentk_int16lanes equal = (xentk_int16lanes)(a == b);
-  xentk_int8lanes low = __builtin_shufflevector(equal, equal, 0, 1, 2, 3, 4, 5, 6, 7);
-  xentk_int8lanes high = __builtin_shufflevector(equal, equal, 8, 9, 10, 11, 12, 13, 14, 15);
-  return (uint32_t)__builtin_ia32_movmskps256((xentk_float8lanes)low) |
-         (uint32_t)__builtin_ia32_movmskps256((xentk_float8lanes)high) << 8;
+  xentk_float16lanes equal = (xentk_float16lanes)(a == b);
+  return (uint32_t)__builtin_ia32_movmskps256(xentk_low(equal)) |
+         (uint32_t)__builtin_ia32_movmskps256(xentk_high(equal)) << 8;
 #else
   xentk_int16lanes equal = (xentk_int16lanes)(a == b);
   uint32_t bits = 0;
@@ -418,9 +415,8 @@ XENTK_INLINE xentk_float16lanes xentk_load_few_floats(const void *_Nonnull p, in
   xentk_int8lanes low = lane < count, high = lane < count - 8;
   xentk_float8lanes first = __builtin_ia32_maskloadps256((const xentk_float8lanes *)p, low);
   xentk_float8lanes second = __builtin_ia32_maskloadps256((const xentk_float8lanes *)((const char *)p + 32), high);
-  xentk_float16lanes few = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  xentk_int16lanes is = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  return (xentk_float16lanes)(((xentk_int16lanes)few & is) | ((xentk_int16lanes)v & ~is));
+  xentk_int16lanes is = (xentk_int16lanes)xentk_join((xentk_float8lanes)low, (xentk_float8lanes)high);
+  return (xentk_float16lanes)(((xentk_int16lanes)xentk_join(first, second) & is) | ((xentk_int16lanes)v & ~is));
 #else
   for (int32_t i = 0; i < count; i++) __builtin_memcpy((char *)&v + 4 * i, (const char *)p + 4 * i, 4);
   return v;
@@ -433,11 +429,11 @@ XENTK_INLINE void xentk_store_few_floats(void *_Nonnull p, xentk_float16lanes v,
 #elif defined(__AVX2__)
   // By halves of what is left: processors are slow with masked stores.
   char *out = (char *)p;
-  xentk_float8lanes eight = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  xentk_float8lanes eight = xentk_low(v);
   if (count & 8) {
     __builtin_memcpy(out, &eight, 32);
     out += 32;
-    eight = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+    eight = xentk_high(v);
   }
   typedef float four_lanes __attribute__((vector_size(16)));
   four_lanes four = __builtin_shufflevector(eight, eight, 0, 1, 2, 3);
@@ -509,6 +505,13 @@ XENTK_INLINE float xentk_largest_float(xentk_float16lanes v) {
 #endif
 }
 
+/* Copies a line past the caches, of 64 bytes from where lines begin. To be followed by a fence, as the next. */
+XENTK_INLINE void xentk_stream_line(void *_Nonnull to, const void *_Nonnull from) {
+  xentk_float16lanes v;
+  __builtin_memcpy(&v, from, sizeof v);
+  __builtin_nontemporal_store(v, (xentk_float16lanes *)to);
+}
+
 /* Copies bytes past the caches, a line at a time: for memory that will not be read soon, and is not to be read in order to
  * be written. To be followed by a fence before other threads look at it. */
 XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int64_t bytes) {
@@ -518,18 +521,8 @@ XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int
   if (head > bytes) head = bytes;
   int64_t i = 0;
   for (; i < head; i += 4) __builtin_memcpy(out + i, in + i, 4);
-  for (; i + 64 <= bytes; i += 64) {
-    xentk_float16lanes v;
-    __builtin_memcpy(&v, in + i, sizeof v);
-    __builtin_nontemporal_store(v, (xentk_float16lanes *)(out + i));
-  }
+  for (; i + 64 <= bytes; i += 64) xentk_stream_line(out + i, in + i);
   for (; i < bytes; i += 4) __builtin_memcpy(out + i, in + i, 4);
-}
-/* The same of one line, of 64 bytes from where lines begin. */
-XENTK_INLINE void xentk_stream_line(void *_Nonnull to, const void *_Nonnull from) {
-  xentk_float16lanes v;
-  __builtin_memcpy(&v, from, sizeof v);
-  __builtin_nontemporal_store(v, (xentk_float16lanes *)to);
 }
 XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
 

@@ -329,21 +329,13 @@ struct RowsKernel {
       if wanted.largest { results.pointee.largest.conclude(count, others: others, in: &results.pointee.largestOutcome) }
       if wanted.target && hasTotals { results.pointee.target.setWholeTotals(in: &results.pointee.gradTotals) }
     } else {
-      let isOne = Self.hasFMA && count <= step
       if wanted.target {
         let totals: Both<UnsafeMutablePointer<Totals>> = Both(&results.pointee.gradTotals, &high.pointee.gradTotals)
-        if isOne {
-          results.pointee.target.concludeNarrow(
-            count, others: others, in: &results.pointee.targetOutcome, totals: hasTotals ? totals.low : nil)
-        } else {
-          Batch.concludeNarrow(
-            Both(&results.pointee.target, &high.pointee.target), count, others: others,
-            in: Both(&results.pointee.targetOutcome, &high.pointee.targetOutcome), totals: hasTotals ? totals : nil)
-        }
+        Batch.concludeNarrow(
+          Both(&results.pointee.target, &high.pointee.target), count, others: others,
+          in: Both(&results.pointee.targetOutcome, &high.pointee.targetOutcome), totals: hasTotals ? totals : nil)
       }
-      if wanted.largest && isOne {
-        results.pointee.largest.concludeNarrow(count, others: others, in: &results.pointee.largestOutcome, totals: nil)
-      } else if wanted.largest {
+      if wanted.largest {
         Batch.concludeNarrow(
           Both(&results.pointee.largest, &high.pointee.largest), count, others: others,
           in: Both(&results.pointee.largestOutcome, &high.pointee.largestOutcome), totals: nil)

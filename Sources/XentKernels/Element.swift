@@ -170,13 +170,15 @@ extension Element {
   }
 
   /// The first half of a step's: scales, and what is left of the elements.
-  @inline(__always) static func begin(_ x: Lanes, _ magic: Lanes, to room: UnsafeMutablePointer<Self>) {
+  @inline(__always) static func begin(
+    _ x: Lanes, _ magic: Lanes, _ scales: UnsafeMutablePointer<Self>, _ rests: UnsafeMutablePointer<Self>
+  ) {
     let begun = scaled(begun(x, magic))
-    store(begun.biased, room)
-    store(begun.rest, room + width)
+    store(begun.biased, scales)
+    store(begun.rest, rests)
   }
 
-  /// The same of `count` elements, whole steps. Scalars in, and out of line, so that all registers are its own.
+  /// The same of `count` elements, whole steps, each one's rests behind its scales. Scalars in, and out of line, so that all registers are its own.
   @inline(never) static func begin(
     _ x: UnsafePointer<Self>, _ count: Int, _ window: Window<Self>, to room: UnsafeMutablePointer<Self>, ahead: Int
   ) {
@@ -185,14 +187,14 @@ extension Element {
     var i = 0
     while i < count {
       xentk_prefetch(x + (i &+ ahead))
-      begin(larger(load(x + i), lowest), magic, to: room + 2 &* i)
+      begin(larger(load(x + i), lowest), magic, room + 2 &* i, room + (2 &* i &+ width))
       i &+= width
     }
   }
 
   /// The other half.
-  @inline(__always) static func ended(at room: UnsafePointer<Self>) -> Term<Self> {
-    endedOfScaled(Reduced(biased: load(room), rest: load(room + width)))
+  @inline(__always) static func ended(_ scales: UnsafePointer<Self>, _ rests: UnsafePointer<Self>) -> Term<Self> {
+    endedOfScaled(Reduced(biased: load(scales), rest: load(rests)))
   }
 }
 

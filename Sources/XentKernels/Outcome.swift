@@ -186,24 +186,25 @@ extension Batch {
     return (z, z, exponent)
   }
 
-  /// `conclude` for f32 results, of two batches together: 2^-40 is enough, and the low parts are 0. The sums of the whole rows,
-  /// where they are wanted, come with it.
+  /// `conclude` for f32 results, of two batches together, or of the first where it has all rows: 2^-40 is enough, and the low parts
+  /// are 0. The sums of the whole rows, where they are wanted, come with it.
   @inline(never) static func concludeNarrow(
     _ batches: Both<UnsafeMutablePointer<Batch>>, _ count: Int, others: Bool, in outcomes: Both<UnsafeMutablePointer<Outcome>>,
     totals: Both<UnsafeMutablePointer<Totals>>?
   ) {
-    concludeBoth(batches, count, others: others, in: outcomes, totals: totals)
+    if RowsKernel.hasFMA && count <= step {
+      concludeOne(batches.low, count, others: others, in: outcomes.low, totals: totals?.low)
+    } else {
+      concludeBoth(batches, count, others: others, in: outcomes, totals: totals)
+    }
   }
 
-  /// The same of one.
-  @inline(never) mutating func concludeNarrow(
-    _ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>, totals: UnsafeMutablePointer<Totals>?
+  /// Of the first alone: the compiler makes one operation of two that are the same.
+  @inline(never) private static func concludeOne(
+    _ batch: UnsafeMutablePointer<Batch>, _ count: Int, others: Bool, in outcome: UnsafeMutablePointer<Outcome>,
+    totals: UnsafeMutablePointer<Totals>?
   ) {
-    // The compiler makes one operation of two that are the same.
-    withUnsafeMutablePointer(to: &self) { batch in
-      Self.concludeBoth(
-        Both(batch, batch), count, others: others, in: Both(outcome, outcome), totals: totals.map { Both($0, $0) })
-    }
+    concludeBoth(Both(batch, batch), count, others: others, in: Both(outcome, outcome), totals: totals.map { Both($0, $0) })
   }
 
   @inline(__always) private static func concludeBoth(

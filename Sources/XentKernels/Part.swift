@@ -302,8 +302,9 @@ struct Part<E: Element> {
         E.begin(x, whole, window, to: room, ahead: ahead)
         if whole < length(first) { E.begin(stage.last, E.width, window, to: room + 2 &* whole, ahead: ahead) }
         forEachStep(length(first), 2 &* E.width) { i, few in
-          sum.add(E.ended(at: room + 2 &* i), min(few, E.width))
-          if few > E.width { sum.add(E.ended(at: room + 2 &* (i &+ E.width)), few &- E.width) }
+          let room = room + 2 &* i
+          sum.add(E.ended(room, room + E.width), min(few, E.width))
+          if few > E.width { sum.add(E.ended(room + 2 &* E.width, room + 3 &* E.width), few &- E.width) }
         }
         first &+= E.strip
         endStrip(first)

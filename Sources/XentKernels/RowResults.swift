@@ -51,7 +51,7 @@ extension RowsKernel {
         hi = product
         isNothing = (isNothing .| (weight .== 0)) .& (product .== 0)
       }
-      let size = chosen(hi .< 0, zero - hi, else: hi)
+      let size = magnitude(hi)
       isFine = isNothing .| ((size .>= 0x1p-900) .& (size .< 0x1p900) .& isWhole)
       hi = chosen(isNothing, zero, else: hi)
       lo = chosen(isNothing, zero, else: lo)

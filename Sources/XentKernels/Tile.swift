@@ -359,9 +359,7 @@ struct Tile<E: Element> {
       var at = 0
       var c = 0
       while c < classes {
-        let begun = E.scaled(E.begun(element(c), window.magic))
-        E.store(begun.biased, scales + at)
-        E.store(begun.rest, minors + at)
+        E.begin(element(c), window.magic, scales + at, minors + at)
         at &+= E.width
         c &+= 1
       }
@@ -386,7 +384,7 @@ struct Tile<E: Element> {
     let preload = E.Lanes(repeating: E.preload)
     let nothing = E.Lanes(repeating: 0)
     @inline(__always) func term(_ c: Int, _ keep: (_ term: Term<E>, _ c: Int) -> Void) -> Term<E> {
-      let term = E.endedOfScaled(Reduced(biased: E.load(scales + c &* E.width), rest: E.load(minors + c &* E.width)))
+      let term = E.ended(scales + c &* E.width, minors + c &* E.width)
       keep(term, c)
       return term
     }

@@ -298,11 +298,7 @@ extension Tile {
           let isLines = isStreamed && (UInt(bitPattern: to) | UInt(converted &* size)) & 63 == 0
           let room = isLines ? UnsafeMutableRawPointer(staged(rows)) : to
           E.scatter(from, converted, to: room, Int(array.dtype), stride: 1, apart: apart, ahead: 0)
-          var line = isLines ? 0 : converted &* size
-          while line < converted &* size {
-            xentk_stream_line(to + line, room + line)
-            line &+= 64
-          }
+          if isLines { xentk_stream(to, room, Int64(converted &* size)) }
           i &+= converted
         }
       }
