@@ -122,6 +122,7 @@ struct RowsKernel {
       readTargets(start, count, in: results)
       let isTiled = Self.hasFMA && isShort && count >= fewest && readTile(start, count, last: last, results, &shelf)
       if !isTiled { readRows(start, count, results, &shelf) }
+      conclude(count, results)
       end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
     if Self.hasFMA { writeShelf(&shelf) }
@@ -131,12 +132,11 @@ struct RowsKernel {
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
   }
 
-  /// What is left to do for rows whose sums are known.
+  /// What is left to do for rows whose outcomes are known.
   @inline(never) private func end(
     _ start: Int, _ count: Int, _ results: UnsafeMutablePointer<Results>, _ first: Int, isTiled: Bool, _ losses: inout LaneSum,
     _ shelf: inout Shelf, _ loss: UnsafeMutablePointer<xentk_loss>
   ) {
-    conclude(count, results)
     var done = 0
     while done < count {
       let lane = (start &+ done &- first) & (step &- 1)

@@ -206,43 +206,43 @@ private struct DivergenceRow {
   let rows = Rows(problem, workspace)
   var wanted = Wanted()
   wanted.largest = true
+  let student = xentk_results(workspace).assumingMemoryBound(to: Results.self)
+  let teacher = student + 1
   forEachBatch(Int(first), Int(last), size: batchSize(true, classes: rows.classes)) { start, count in
-    var students = Batch()
-    var teachers = Batch()
+    student.pointee.largest = Batch()
+    teacher.pointee.largest = Batch()
     var lane = 0
     while lane < count {
       let row = rows.position(start &+ lane)
       if rows.target(row).counts {
-        students.set(lane, rows.largestState(problem.pointee.input, row, wanted))
-        teachers.set(lane, rows.largestState(problem.pointee.second, row, wanted))
+        student.pointee.largest.set(lane, rows.largestState(problem.pointee.input, row, wanted))
+        teacher.pointee.largest.set(lane, rows.largestState(problem.pointee.second, row, wanted))
       }
       lane &+= 1
     }
-    var studentOutcome = Outcome.nothing
-    var teacherOutcome = Outcome.nothing
-    students.conclude(count, others: false, in: &studentOutcome)
-    teachers.conclude(count, others: false, in: &teacherOutcome)
+    student.pointee.largest.conclude(count, others: false, in: &student.pointee.largestOutcome)
+    teacher.pointee.largest.conclude(count, others: false, in: &teacher.pointee.largestOutcome)
     lane = 0
     while lane < count {
       let row = rows.position(start &+ lane)
       var counts = rows.target(row).counts
-      if problem.pointee.skips_masked != 0 && (students.state(lane).isEmpty || teachers.state(lane).isEmpty) {
-        counts = false
-      }
+      let isEmpty = student.pointee.largest.state(lane).isEmpty || teacher.pointee.largest.state(lane).isEmpty
+      if problem.pointee.skips_masked != 0 && isEmpty { counts = false }
       if !counts {
         rows.record(row, (0, 0), in: loss)
         if problem.pointee.grad.isGiven { rows.sink(problem.pointee.grad, row).fill(with: 0) }
       } else {
         let pair = DivergenceRow(
           student: Side(
-            source: rows.source(problem.pointee.input, row), largest: students.kept[lane],
-            loss: studentOutcome.wholeLoss(lane)),
+            source: rows.source(problem.pointee.input, row), largest: student.pointee.largest.kept[lane],
+            loss: student.pointee.largestOutcome.wholeLoss(lane)),
           teacher: Side(
-            source: rows.source(problem.pointee.second, row), largest: teachers.kept[lane],
-            loss: teacherOutcome.wholeLoss(lane)),
+            source: rows.source(problem.pointee.second, row), largest: teacher.pointee.largest.kept[lane],
+            loss: teacher.pointee.largestOutcome.wholeLoss(lane)),
           kind: Int(problem.pointee.divergence))
         var (sum, toMean) = pair.sums()
-        if studentOutcome.loss.hi[lane].isNaN || teacherOutcome.loss.hi[lane].isNaN { sum = (.nan, 0) }
+        let (own, other) = (student.pointee.largestOutcome.loss, teacher.pointee.largestOutcome.loss)
+        if own.hi[lane].isNaN || other.hi[lane].isNaN { sum = (.nan, 0) }
         rows.record(row, sum, in: loss)
         if problem.pointee.grad.isGiven {
           let sink = rows.sink(problem.pointee.grad, row)
