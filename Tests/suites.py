@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import wraps
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build/test"
 VENV = ROOT / "build/venv"
 REQUIREMENTS = ROOT / "bindings/python/tests/requirements.txt"
 COUNT = re.compile(r"^(\d+) passed, (\d+) failed$", re.MULTILINE)
+# A command at a time for each processor, whoever asks for it.
+PROCESSORS = BoundedSemaphore(os.cpu_count())
 # The exit status of a suite that cannot run on this machine, and says in its last line why (automake's and meson's number).
 SKIPPED = 77
 
@@ -66,6 +69,12 @@ def clean_environment(extra=()):
 
 
 def run(command, environment=(), timeout=600, log=None):
+    """`execute` when a processor is free."""
+    with PROCESSORS:
+        return execute(command, environment, timeout, log)
+
+
+def execute(command, environment=(), timeout=600, log=None):
     """(exit status, output); a command that takes too long is killed with all it started, and has status -SIGKILL."""
     command = [str(word) for word in command]
     process = subprocess.Popen(
@@ -83,10 +92,29 @@ def run(command, environment=(), timeout=600, log=None):
 
 
 def together(jobs):
-    """Calls functions without parameters, as many at a time as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    """Calls functions without parameters, all at once: the commands that they run wait for a processor."""
+    with ThreadPoolExecutor(max(1, len(jobs))) as pool:
         for job in [pool.submit(job) for job in jobs]:
             job.result()
+
+
+def once(function):
+    """The function, called once for the same arguments: who comes second waits for the first one's result."""
+    results, lock = {}, Lock()
+
+    @wraps(function)
+    def call(*arguments):
+        with lock:
+            is_first = arguments not in results
+            result = results.setdefault(arguments, Future())
+        if is_first:
+            try:
+                result.set_result(function(*arguments))
+            except BaseException as error:
+                result.set_exception(error)
+        return result.result()
+
+    return call
 
 
 def last_count(output):
@@ -97,9 +125,11 @@ def last_count(output):
 def suite(name, command, environment=(), count=last_count, timeout=600):
     """Runs a command as a suite. `count` makes (passed, failed) of its output."""
     log = WORK / (re.sub(r"[^a-z0-9.]+", "-", name.lower()) + ".log")
-    start = time.monotonic()
     try:
-        status, output = run(command, environment, timeout, log)
+        with PROCESSORS:
+            start = time.monotonic()
+            status, output = execute(command, environment, timeout, log)
+            seconds = time.monotonic() - start
     except OSError as error:
         tally.add(name, 0, 1, str(error))
         return
@@ -115,10 +145,12 @@ def suite(name, command, environment=(), count=last_count, timeout=600):
     skipped = re.search(r"(\d+) skipped", output)
     if skipped:
         note = note or skipped.group(0)
-    tally.add(name, passed, failed, note, time.monotonic() - start, log)
+    tally.add(name, passed, failed, note, seconds, log)
 
 
 # ---- Set-up ----------------------------------------------------------------------------------------------------------
+
+# Most of it is waiting, perhaps for each other: no processor is taken for it.
 
 
 def install(packages, reason):
@@ -126,7 +158,7 @@ def install(packages, reason):
     if not shutil.which("apt-get"):
         return f"{reason}: please install {' '.join(packages)} (there is no apt-get here)"
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if prefix and (not shutil.which("sudo") or run([*prefix, "true"])[0]):
+    if prefix and (not shutil.which("sudo") or execute([*prefix, "true"])[0]):
         return f"{reason}: please run apt-get install {' '.join(packages)} (not root, and no sudo without a password)"
     print(f"installing {' '.join(packages)} ({reason})", flush=True)
     WORK.mkdir(parents=True, exist_ok=True)
@@ -136,9 +168,9 @@ def install(packages, reason):
     command = [*prefix, "apt-get", "install", "-y", "--no-install-recommends", *wait, *packages]
     with (WORK / "apt-get.lock").open("w") as lock:  # suites that run at the same time may both install something
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if run(command, environment, log=log)[0]:  # the lists may be old or not there at all
-            run([*prefix, "apt-get", "update"], environment)
-            status, output = run(command, environment, log=log)
+        if execute(command, environment, log=log)[0]:  # the lists may be old or not there at all
+            execute([*prefix, "apt-get", "update"], environment)
+            status, output = execute(command, environment, log=log)
             if status:
                 return f"{reason}: apt-get install {' '.join(packages)} failed: {output[-500:]}"
     return None
@@ -150,7 +182,7 @@ def make_venv():
     wanted = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return None
-    if run([sys.executable, "-c", "import ensurepip, venv"])[0]:
+    if execute([sys.executable, "-c", "import ensurepip, venv"])[0]:
         problem = install(["python3-venv"], "the Python tests need it")
         if problem:
             return problem
@@ -158,7 +190,7 @@ def make_venv():
     log = WORK / "venv.log"
     pip = [VENV / "bin/python", "-m", "pip", "--disable-pip-version-check", "--retries", "1"]
     for command in ([sys.executable, "-m", "venv", "--clear", VENV], [*pip, "install", "-r", REQUIREMENTS]):
-        if run(command, log=log)[0]:
+        if execute(command, log=log)[0]:
             return f"build/venv could not be made, see {log.relative_to(ROOT)}"
     stamp.write_text(wanted)
     return None
