@@ -62,7 +62,6 @@ case "embedded":
   settings.append(.enableExperimentalFeature("Embedded", release))
   linking += ["-enable-experimental-feature", "Embedded", "-no-toolchain-stdlib-rpath"]
 case "static":
-  settings.append(.unsafeFlags(["-static-stdlib"], release))
   linking += ["-static-stdlib", "-no-toolchain-stdlib-rpath"]
 case "dynamic":
   break  // keeps the toolchain's path, where the runtime is
