@@ -137,15 +137,29 @@ extension Tile {
     return start &+ length
   }
 
-  /// Has a tile's elements brought into L1 that lie across: those of the next shelf, and where this one goes, while tiles are worked
-  /// on one by one. All of a shelf at once would wait for each other.
-  @inline(__always) func fetch(_ rows: Rows, _ array: xentk_array, _ start: Int) {
+  /// Has what lies across brought into the caches while the tiles of a shelf, rows from `first` to `end`, are worked on one by one:
+  /// as many rows from `start` on, those of the next shelf or where this one goes. With the tile of row `row` its part of the
+  /// classes, all lines of each, which lie beside each other in memory: measured (Zen 3), a line of every class with each tile
+  /// takes 1.05 to 1.15 times as long, and all of a shelf at once waits for itself.
+  @inline(__always) func fetch(_ rows: Rows, _ array: xentk_array, _ first: Int, _ end: Int, _ row: Int, from start: Int) {
     if rows.isAlong(array) { return }
-    var p = UnsafeRawPointer(array.address(rows.position(start)))
-    var c = 0
-    while c < classes {
-      xentk_prefetch(p)
-      p += Int(array.class_stride) &* Int(array.size)
+    let length = end &- first
+    @inline(__always) func part(_ done: Int) -> Int {
+      let most = 8 &* E.width  // else a division
+      return length == most ? classes &* done / most : min(classes, classes &* done / length)
+    }
+    let size = length &* Int(array.size)
+    let stride = Int(array.class_stride) &* Int(array.size)
+    var c = part(row &- first)
+    let last = part(row &- first &+ E.width)
+    var p = UnsafeRawPointer(array.address(rows.position(start), c))
+    while c < last {
+      var i = 0
+      while i < size {
+        xentk_prefetch(p + i)
+        i &+= 64
+      }
+      p += stride
       c &+= 1
     }
   }
