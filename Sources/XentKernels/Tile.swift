@@ -396,11 +396,8 @@ struct Tile<E: Element> {
         E.store(sum.rest, rests + slot &* E.width)
         slot &+= 1
       }
-      if classes <= E.width {
-        while slot < classes { end(E.sum(preload, nothing, term(slot, keep))) }
-        return majors
-      }
-      while slot < E.width {
+      // Slots of several classes, and of one.
+      while slot < E.width && slot &+ E.width < classes {
         var sum = (sum: preload, rest: nothing)
         var c = slot
         repeat {
@@ -409,6 +406,7 @@ struct Tile<E: Element> {
         } while c < classes
         end(sum)
       }
+      while slot < E.width && slot < classes { end(E.sum(preload, nothing, term(slot, keep))) }
       return majors
     }
     if !keepsTerms {
