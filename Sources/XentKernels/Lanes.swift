@@ -104,7 +104,7 @@ typealias Mask = SIMDMask<SIMD8<Int64>>
     (v .> 0) .& (v .< .infinity)
   #else
     // Not by 0 and ∞: the compiler makes one test of these two, which takes ten instructions where none has it.
-    (v .>= 0x1p-1020) .& (v .<= 0x1p1023)
+    whole(v .>= 0x1p-1020) .& whole(v .<= 0x1p1023)
   #endif
 }
 

@@ -150,7 +150,7 @@ extension Batch {
   }
 
   @inline(__always) fileprivate func isOrdinary(_ gap: Doubles, _ zExponent: Doubles) -> Mask {
-    isPositiveAndFinite(hi) .& (gap .> -.infinity) .& (gap .< .infinity) .& (zExponent .>= -900)
+    isPositiveAndFinite(hi) .& whole(gap .> -.infinity) .& whole(gap .< .infinity) .& whole(zExponent .>= -900)
   }
 
   @inline(__always) fileprivate func concludeEdges(

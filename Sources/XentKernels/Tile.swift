@@ -491,12 +491,12 @@ struct Tile<E: Element> {
     let share = Shares<E>(total, factor)
     if !share.isOrdinary { return false }
     // Down to the outputs, at the end as far as one multiplication goes; no part of kh and kl gets lost by the rest.
-    let whole = share.exponent + exponent - E.sumShift.widened
-    let last = clamped(whole, -126, 127)
-    let before = whole - last
+    let down = share.exponent + exponent - E.sumShift.widened
+    let last = clamped(down, -126, 127)
+    let before = down - last
     var (head, tail) = (share.head, share.tail)
-    if isAny((before.low .!= 0) .| (before.high .!= 0)) {
-      let isNear = (before.low .>= -60) .& (before.low .<= 0) .& (before.high .>= -60) .& (before.high .<= 0)
+    if isAny(whole(before.low .!= 0) .| whole(before.high .!= 0)) {
+      let isNear = whole(before.low .>= -60) .& whole(before.low .<= 0) .& whole(before.high .>= -60) .& whole(before.high .<= 0)
       if isAny(.!isNear) { return false }
       let unit = E.rounded(powerOfTwo(before))
       (head, tail) = (head * unit, tail * unit)
@@ -644,7 +644,8 @@ private struct Shares<E: Element> {
 
   @inline(__always) private static func areOrdinary(_ total: Doubles, _ factor: Doubles) -> Bool {
     let size = magnitude(factor)
-    let isUsual = (size .> 0x1p-480) .& (size .< powerOfTwo(E.outputShift.widened - 4)) .| (size .== 0)
+    let most = powerOfTwo(E.outputShift.widened - 4)
+    let isUsual = whole(size .> 0x1p-480) .& whole(size .< most) .| whole(size .== 0)
     return !isAny(.!(isPositiveAndFinite(total) .& isUsual))
   }
 
