@@ -206,6 +206,7 @@ private struct DivergenceRow {
   let rows = Rows(problem, workspace)
   var wanted = Wanted()
   wanted.largest = true
+  // Where rows of logits have theirs: on the stack they would be too much for a caller who has little of it.
   let student = xentk_results(workspace).assumingMemoryBound(to: Results.self)
   let teacher = student + 1
   forEachBatch(Int(first), Int(last), size: batchSize(true, classes: rows.classes)) { start, count in
