@@ -92,10 +92,9 @@ def execute(command, environment=(), timeout=600, log=None):
 
 
 def together(jobs):
-    """Calls functions without parameters, all at once: the commands that they run wait for a processor."""
+    """Calls functions without parameters, all at once, and gives their results: the commands that they run wait for a processor."""
     with ThreadPoolExecutor(max(1, len(jobs))) as pool:
-        for job in [pool.submit(job) for job in jobs]:
-            job.result()
+        return [job.result() for job in [pool.submit(job) for job in jobs]]
 
 
 def once(function):

@@ -615,11 +615,7 @@ extension xentk_array {
   @inline(never) fileprivate func prefetch(_ rows: Rows, _ span: Span) {
     guard class_stride == 1 else { return }
     forEachPart(rows, span) { p, _, n in
-      var line = 0
-      while line < n &* Int(size) {
-        xentk_prefetch(p + line)
-        line &+= 64
-      }
+      prefetchLines(p, n &* Int(size))
     }
   }
 

@@ -253,7 +253,7 @@ struct RowsKernel {
       shelf.rows.end = Tile<E>(rows, shelf, start).read(rows, problem.pointee.input, start, count, last: last)
     }
     let tile = Tile<E>(rows, shelf, start)
-    tile.fetch(rows, problem.pointee.input, shelf.rows.first, shelf.rows.end, start, from: shelf.rows.end)
+    tile.fetch(rows, problem.pointee.input, shelf.rows, start, from: shelf.rows.end)
     tile.clearUnneeded(needed)
     let low = results
     let high = E.halves == 2 ? results + 1 : results

@@ -44,12 +44,7 @@ extension Tile {
     #if XENT_V3
       let size = E.width &* stride
       guard Int(rows.problem.pointee.rows) &* classes > 1 &<< 16 && stride <= 16 &* classes else { return }
-      let next = p + max(size, 4096)
-      var i = 0
-      while i < size {
-        xentk_prefetch(next + i)
-        i &+= 64
-      }
+      prefetchLines(p + max(size, 4096), size)
     #endif
   }
 
@@ -100,11 +95,14 @@ extension Tile {
     }
   }
 
-  /// Tiles that are read together: 512 bytes of a class, if there is room, and room for terms where these may be kept.
+  /// Of these many tiles a class's elements are 512 bytes.
+  @inline(__always) private static var fullShelf: Int { 8 }
+
+  /// Tiles that are read together: as many if there is room, and room for terms where these may be kept.
   @inline(__always) private var mostTiles: Int {
     let lines = Int(XENTK_CHUNK) &* MemoryLayout<Double>.size / MemoryLayout<E.Lanes>.size
     let terms = Self.canKeepTerms(classes) ? 2 &* classes &+ 1 : 0
-    return max(1, min(8, (lines &- terms) / (classes &+ 1)))
+    return max(1, min(Self.fullShelf, (lines &- terms) / (classes &+ 1)))
   }
 
   @inline(never) private func readAcross(_ rows: Rows, _ array: xentk_array, _ start: Int, _ length: Int) -> Int {
@@ -137,28 +135,24 @@ extension Tile {
     return start &+ length
   }
 
-  /// Has what lies across brought into the caches while the tiles of a shelf, rows from `first` to `end`, are worked on one by one:
-  /// as many rows from `start` on, those of the next shelf or where this one goes. With the tile of row `row` its part of the
+  /// Has what lies across brought into the caches while the tiles of a shelf, the rows `shelf`, are worked on one by one: as
+  /// many rows from `start` on, those of the next shelf or where this one goes. With the tile of row `row` its part of the
   /// classes, all lines of each, which lie beside each other in memory: measured (Zen 3), a line of every class with each tile
   /// takes 1.05 to 1.15 times as long, and all of a shelf at once waits for itself.
-  @inline(__always) func fetch(_ rows: Rows, _ array: xentk_array, _ first: Int, _ end: Int, _ row: Int, from start: Int) {
+  @inline(__always) func fetch(_ rows: Rows, _ array: xentk_array, _ shelf: Rows.Range, _ row: Int, from start: Int) {
     if rows.isAlong(array) { return }
-    let length = end &- first
+    let length = shelf.end &- shelf.first
     @inline(__always) func part(_ done: Int) -> Int {
-      let most = 8 &* E.width  // else a division
+      let most = Self.fullShelf &* E.width  // else a division
       return length == most ? classes &* done / most : min(classes, classes &* done / length)
     }
     let size = length &* Int(array.size)
     let stride = Int(array.class_stride) &* Int(array.size)
-    var c = part(row &- first)
-    let last = part(row &- first &+ E.width)
+    var c = part(row &- shelf.first)
+    let last = part(row &- shelf.first &+ E.width)
     var p = UnsafeRawPointer(array.address(rows.position(start), c))
     while c < last {
-      var i = 0
-      while i < size {
-        xentk_prefetch(p + i)
-        i &+= 64
-      }
+      prefetchLines(p, size)
       p += stride
       c &+= 1
     }

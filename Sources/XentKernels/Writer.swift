@@ -40,6 +40,15 @@ extension Element {
   if i < count { E.storeFew(lanes, out + i, count &- i) }
 }
 
+/// Brings the lines of so many bytes to L1.
+@inline(__always) func prefetchLines(_ p: UnsafeRawPointer, _ bytes: Int) {
+  var line = 0
+  while line < bytes {
+    xentk_prefetch(p + line)
+    line &+= 64
+  }
+}
+
 /// Brings what is written so far from here to L1; and what is read, where that goes backwards: chunk before chunk is nothing that
 /// the processor would foresee.
 @inline(__always) func fetch<E: Element>(_ out: UnsafePointer<E>, _ x: UnsafePointer<E>, _ ahead: Int) {
