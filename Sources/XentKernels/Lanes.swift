@@ -220,3 +220,22 @@ extension Both where Value == Doubles {
 @inline(__always) func clamped(_ v: Halves, _ low: Double, _ high: Double) -> Halves {
   Halves(clamped(v.low, low, high), clamped(v.high, low, high))
 }
+
+@inline(__always) func magnitude(_ v: Doubles) -> Doubles {
+  unsafeBitCast(unsafeBitCast(v, to: SIMD8<UInt64>.self) & (UInt64.max &>> 1), to: Doubles.self)
+}
+
+/// ⌊log2 |v|⌋ of normal numbers.
+@inline(__always) func binaryExponent(_ v: Doubles) -> Doubles {
+  let bits = (unsafeBitCast(v, to: SIMD8<UInt64>.self) &>> 52) & 0x7FF
+  return unsafeBitCast(bits | 0x4330_0000_0000_0000, to: Doubles.self) - (0x1p52 + 1023)
+}
+
+/// Small whole numbers as f64, and back.
+@inline(__always) func numbers(_ v: SIMD8<Int64>) -> Doubles {
+  unsafeBitCast(v &+ 0x4338_0000_0000_0000, to: Doubles.self) - 0x1.8p52
+}
+
+@inline(__always) func wholeNumbers(_ v: Doubles) -> SIMD8<Int64> {
+  unsafeBitCast(v + 0x1.8p52, to: SIMD8<Int64>.self) &- 0x4338_0000_0000_0000
+}

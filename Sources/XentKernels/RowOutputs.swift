@@ -252,3 +252,78 @@ extension RowsKernel {
     ).write(to: sink)
   }
 }
+
+extension Source {
+  /// Writes factor·exp(x) / total to every class.
+  @inline(never) func writeSoftmax(
+    total: Wide, factor: (hi: Double, lo: Double), to sink: Sink, of terms: RoundedTerms? = nil
+  ) {
+    let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
+    let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
+    forEachChunk(isBack: rows.goesBack) { elements, first, count in
+      let room = sink.room(first)
+      if rows.isWide {
+        wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
+      } else {
+        let x = elements.assumingMemoryBound(to: Float.self)
+        let out = room.assumingMemoryBound(to: Float.self)
+        if RowsKernel.hasFMA, let exponent = terms?.exponents[first / chunk], !exponent.isNaN,
+          narrow.write(roundedTerms: out, of: exponent, to: out, count)
+        {
+          // They lay there already.
+        } else if rows.isRounded {
+          narrow.writeRounded(x, to: out, count)
+        } else if rows.classes > chunk {
+          narrow.writeLong(x, to: out, count)
+        } else {
+          narrow.write(x, to: out, count)
+        }
+      }
+      sink.put(first, count)
+    }
+  }
+
+  /// Writes (x − largest) − loss to every class, and `own` to the one at `index`, if that is none of −1.
+  @inline(never) func writeLogSoftmax(
+    largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
+  ) {
+    forEachChunk(isBack: rows.goesBack) { elements, first, count in
+      let room = sink.room(first)
+      let place = index >= first && index < first &+ count ? index &- first : -1
+      if rows.isWide {
+        let out = room.assumingMemoryBound(to: Double.self)
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil, to: out, count, ahead: rows.ahead)
+        if place >= 0 { out[place] = own }
+      } else {
+        let out = room.assumingMemoryBound(to: Float.self)
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype), to: out, count,
+          ahead: rows.ahead)
+        if place >= 0 { out[place] = Float(own) }
+      }
+      sink.put(first, count)
+    }
+  }
+}
+
+@inline(never) private func subtract<E: Element>(
+  _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, _ ties: Ties?,
+  to out: UnsafeMutablePointer<E>, _ count: Int, ahead: Int
+) {
+  let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
+  let less = Subtrahends(Halves(repeating: largest), Both(loss, loss))
+  @inline(__always) func subtract(_ ties: Ties?) {
+    var i = 0
+    while i &+ E.width <= count {
+      fetch(out + i, x + i, ahead)
+      E.putDifference(x + i, less, ties, to: out + i)
+      i &+= E.width
+    }
+    if i < count {
+      let few = E.loadFew(x + i, count &- i, else: 0)
+      E.storeFew(E.difference(few, less, ties), out + i, count &- i)
+    }
+  }
+  if let ties { subtract(ties) } else { subtract(nil) }
+}
