@@ -40,8 +40,8 @@ extension RowsKernel {
     let isCounted = isPositive(results.pointee.counts)
     var hi = chosen(isCounted, own.hi, else: zero)
     var lo = chosen(isCounted, own.lo, else: zero)
-    let isWhole = results.pointee.targetOutcome.exponent .== 0
-    var isFine = (hi - hi .== 0) .& isWhole
+    let isWhole = whole(results.pointee.targetOutcome.exponent .== 0)
+    var isFine = whole(hi - hi .== 0) .& isWhole
     if rows.isWide || problem.pointee.weight.isGiven {
       var isNothing = hi .== 0
       if problem.pointee.weight.isGiven {

@@ -29,12 +29,15 @@ extension Tile {
     return start &+ count
   }
 
-  /// Of at least eight classes eight at a time: the last may overlap those before.
-  @inline(__always) private func forEachEight(_ body: (_ first: Int) -> Void) {
+  /// Classes that go to lanes, and back, together.
+  @inline(__always) private var together: Int { Int(XENTK_TOGETHER) }
+
+  /// Of at least `number` classes so many at a time: the last may overlap those before.
+  @inline(__always) private func forEach(_ number: Int, _ body: (_ first: Int) -> Void) {
     var c = 0
     while c < classes {
-      body(min(c, classes &- step))
-      c &+= step
+      body(min(c, classes &- number))
+      c &+= number
     }
   }
 
@@ -49,7 +52,7 @@ extension Tile {
   }
 
   @inline(__always) private func readAlong(_ p: UnsafePointer<E>, _ stride: Int, _ count: Int) {
-    forEachEight { E.toLanes(p + $0, stride, count, x + $0 &* E.width) }
+    forEach(together) { E.toLanes(p + $0, stride, count, x + $0 &* E.width) }
   }
 
   /// Class c's f32.
@@ -59,7 +62,7 @@ extension Tile {
 
   /// Whether the array's rows come and go eight classes at a time, without a stop.
   @inline(__always) private func isDirect(_ rows: Rows, _ array: xentk_array) -> Bool {
-    Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= step
+    Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= together
   }
 
   /// The same of 16 bits on their way to f32 and back: of rows that are not converted all at once.
@@ -82,7 +85,7 @@ extension Tile {
   @inline(__always) private func readHalves(
     _ p: UnsafePointer<UInt16>, _ stride: Int, _ count: Int, _ convert: (SIMD16<UInt16>) -> Floats
   ) {
-    forEachEight { first in
+    forEach(step) { first in
       let to = lanes(first)
       var r = 0
       while r < step {
@@ -220,7 +223,7 @@ extension Tile {
     var c = 0
     while c < count {
       E.toLanes(staged + c, stride, E.width, x + c &* E.width)
-      c &+= step
+      c &+= together
     }
   }
 
@@ -251,7 +254,7 @@ extension Tile {
   }
 
   @inline(__always) private func writeAlong(_ p: UnsafeMutablePointer<E>, _ stride: Int, _ count: Int) {
-    forEachEight { E.toRows(UnsafePointer(x) + $0 &* E.width, p + $0, stride, count) }
+    forEach(together) { E.toRows(UnsafePointer(x) + $0 &* E.width, p + $0, stride, count) }
   }
 
   @inline(never) private func writeHalves(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
@@ -259,7 +262,7 @@ extension Tile {
     let room = staged(rows)
     let halves = UnsafeMutableRawPointer(room + step &* E.width).assumingMemoryBound(to: UInt16.self)
     fetchAlong(rows, array.address(rows.position(start)), stride &* 2)
-    forEachEight { first in
+    forEach(step) { first in
       let p = array.address(rows.position(start), first).assumingMemoryBound(to: UInt16.self)
       xentk_transpose(lanes(first), UnsafeMutableRawPointer(room).assumingMemoryBound(to: Float.self))
       E.scatter(room, step &* E.width, to: halves, Int(array.dtype), stride: 1, ahead: 0)
@@ -318,10 +321,10 @@ extension Tile {
     let staged = staged(rows)
     if isPacked(rows, array) {
       // The last classes first: a block of eight goes beyond a row's end into the next row, which comes later.
-      var c = (classes &- 1) & ~(step &- 1)
+      var c = (classes &- 1) & ~(together &- 1)
       while c >= 0 {
         E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes, E.width)
-        c &-= step
+        c &-= together
       }
       return E.scatter(staged, count &* classes, to: array.address(rows.position(start)), Int(array.dtype), stride: 1)
     }
@@ -331,7 +334,7 @@ extension Tile {
       var c = 0
       while c < number {
         E.toRows(UnsafePointer(x) + (first &+ c) &* E.width, staged + c, block, E.width)
-        c &+= step
+        c &+= together
       }
       var lane = 0
       while lane < count {
