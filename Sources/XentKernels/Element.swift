@@ -141,7 +141,7 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int)
   /// Its number in xent.h.
   static var dtype: Int { get }
-  /// Eight classes of `width` rows to a lane for each row: to[c·width + r] = from[r·stride + c]; and back.
+  /// XENTK_TOGETHER classes of `width` rows to a lane for each row: to[c·width + r] = from[r·stride + c]; and back.
   static func toLanes(_ from: UnsafePointer<Self>, _ stride: Int, _ rows: Int, _ to: UnsafeMutablePointer<Self>)
   static func toRows(_ from: UnsafePointer<Self>, _ to: UnsafeMutablePointer<Self>, _ stride: Int, _ rows: Int)
   static func widened(_ v: Lanes, _ half: Int) -> Doubles

@@ -60,12 +60,12 @@ extension Tile {
     UnsafeMutableRawPointer(x + c &* E.width).assumingMemoryBound(to: Float.self)
   }
 
-  /// Whether the array's rows come and go eight classes at a time, without a stop.
+  /// Whether the array's rows come and go so, without a stop.
   @inline(__always) private func isDirect(_ rows: Rows, _ array: xentk_array) -> Bool {
     Int(array.dtype) == E.dtype && rows.isAlong(array) && classes >= together
   }
 
-  /// The same of 16 bits on their way to f32 and back: of rows that are not converted all at once.
+  /// The same of 16 bits, eight classes at a time on their way to f32 and back: of rows that are not converted all at once.
   @inline(__always) private func isDirectOfHalves(_ rows: Rows, _ array: xentk_array) -> Bool {
     E.halves == 2 && array.size == 2 && rows.isAlong(array) && classes >= step && !isPacked(rows, array)
   }
@@ -320,7 +320,7 @@ extension Tile {
   @inline(never) private func unstage(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int) {
     let staged = staged(rows)
     if isPacked(rows, array) {
-      // The last classes first: a block of eight goes beyond a row's end into the next row, which comes later.
+      // The last classes first: a block goes beyond a row's end into the next row, which comes later.
       var c = (classes &- 1) & ~(together &- 1)
       while c >= 0 {
         E.toRows(UnsafePointer(x) + c &* E.width, staged + c, classes, E.width)
