@@ -5,21 +5,6 @@ struct Totals {
   var hi = Doubles(), lo = Doubles(), exponent = Doubles()
 }
 
-extension Totals {
-  /// Of one row, nil where that is not ordinary.
-  @inline(__always) func wide(_ lane: Int) -> Wide? {
-    let total = Wide(hi[lane], lo[lane], exponent: exponent[lane])
-    return total.isOrdinary ? total : nil
-  }
-}
-
-extension Totals {
-  @inline(__always) init(hi: Doubles, exponent: Doubles) {
-    self.hi = hi
-    self.exponent = exponent
-  }
-}
-
 extension Batch {
   /// The sums as they are.
   @inline(__always) func setTotals(in totals: UnsafeMutablePointer<Totals>) {
@@ -44,6 +29,17 @@ extension Batch {
 }
 
 extension Totals {
+  @inline(__always) init(hi: Doubles, exponent: Doubles) {
+    self.hi = hi
+    self.exponent = exponent
+  }
+
+  /// Of one row, nil where that is not ordinary.
+  @inline(__always) func wide(_ lane: Int) -> Wide? {
+    let total = Wide(hi[lane], lo[lane], exponent: exponent[lane])
+    return total.isOrdinary ? total : nil
+  }
+
   /// `Wide.+` lane by lane, both anchors 0: the sum of a batch's rests and of its kept elements, where these are not −inf.
   @inline(__always) fileprivate mutating func add(_ a: Batch, _ b: Pair, _ bExponent: Doubles) {
     let gap = chosen(a.kept .== -.infinity, Doubles(repeating: -1000), else: bExponent - a.exponent)
