@@ -42,14 +42,16 @@ XENTK_INLINE xentk_float16lanes xentk_join(xentk_float8lanes low, xentk_float8la
   return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
-/* Loads and stores, at any address. */
-#define XENTK_MEMORY(suffix, vector)                                               \
-  XENTK_INLINE vector xentk_load_##suffix(const void *_Nonnull p) {                \
-    vector v;                                                                      \
-    __builtin_memcpy(&v, p, sizeof v);                                             \
-    return v;                                                                      \
-  }                                                                                \
-  XENTK_INLINE void xentk_store_##suffix(void *_Nonnull p, vector v) { __builtin_memcpy(p, &v, sizeof v); }
+/* Loads and stores, at any address; and stores past the caches, at multiples of a vector's size: for memory that will not be read
+ * soon, and is not to be read in order to be written. To be followed by a fence before other threads look at it. */
+#define XENTK_MEMORY(suffix, vector)                                                                        \
+  XENTK_INLINE vector xentk_load_##suffix(const void *_Nonnull p) {                                         \
+    vector v;                                                                                               \
+    __builtin_memcpy(&v, p, sizeof v);                                                                      \
+    return v;                                                                                               \
+  }                                                                                                         \
+  XENTK_INLINE void xentk_store_##suffix(void *_Nonnull p, vector v) { __builtin_memcpy(p, &v, sizeof v); } \
+  XENTK_INLINE void xentk_stream_##suffix(void *_Nonnull p, vector v) { __builtin_nontemporal_store(v, (vector *)p); }
 XENTK_MEMORY(halves, xentk_half16lanes)
 XENTK_MEMORY(8floats, xentk_float8lanes)
 XENTK_MEMORY(floats, xentk_float16lanes)
@@ -252,15 +254,17 @@ XENTK_INLINE float xentk_largest_float(xentk_float16lanes v) {
 #endif
 }
 
-/* Copies a line past the caches, of 64 bytes from where lines begin. To be followed by a fence, as the next. */
-XENTK_INLINE void xentk_stream_line(void *_Nonnull to, const void *_Nonnull from) {
-  xentk_float16lanes v;
-  __builtin_memcpy(&v, from, sizeof v);
-  __builtin_nontemporal_store(v, (xentk_float16lanes *)to);
+/* A line of memory that will be read soon; any address will do, mapped or not. */
+XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
+
+/* Where one run of bytes that go past the caches ends and the next begins, a line is written in part, and read for that: the
+ * one that ends the next run, to be there by then. */
+XENTK_INLINE void xentk_prefetch_end(const void *_Nonnull run, int64_t bytes) {
+  xentk_prefetch((const char *)run + 2 * bytes);
 }
 
-/* Copies bytes past the caches, a line at a time: for memory that will not be read soon, and is not to be read in order to
- * be written. To be followed by a fence before other threads look at it. */
+/* Copies bytes, multiples of 4, past the caches, a line at a time. What is no line goes in pieces of 4, each from one of the stores that
+ * have just been made: a larger piece would be from two, and wait for both to be done. */
 XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int64_t bytes) {
   char *out = (char *)to;
   const char *in = (const char *)from;
@@ -268,13 +272,10 @@ XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int
   if (head > bytes) head = bytes;
   int64_t i = 0;
   for (; i < head; i += 4) __builtin_memcpy(out + i, in + i, 4);
-  for (; i + 64 <= bytes; i += 64) xentk_stream_line(out + i, in + i);
+  for (; i + 64 <= bytes; i += 64) xentk_stream_floats(out + i, xentk_load_floats(in + i));
   for (; i < bytes; i += 4) __builtin_memcpy(out + i, in + i, 4);
 }
 XENTK_INLINE void xentk_fence(void) { __asm__ volatile("sfence" ::: "memory"); }
-
-/* A line of memory that will be read soon; any address will do, mapped or not. */
-XENTK_INLINE void xentk_prefetch(const void *_Nonnull p) { __builtin_prefetch(p); }
 
 /* c, up to 31, from memory, where an instruction that needs it in all lanes can take it from. */
 XENTK_INLINE float xentk_small_number(int64_t c) {

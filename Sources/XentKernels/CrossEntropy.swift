@@ -126,7 +126,7 @@ struct RowsKernel {
       end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
     if Self.hasFMA { writeShelf(&shelf) }
-    if hasMatrix && (rows.isLarge || rows.mayStreamAcross) { xentk_fence() }
+    if hasMatrix && rows.mayStream { xentk_fence() }
     // Of one row it is in the first lane, and the tree would be waited for.
     let total = last &- first == 1 ? (losses.high[0], losses.low[0]) : losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)

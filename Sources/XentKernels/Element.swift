@@ -127,7 +127,7 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
   static func difference(_ x: Lanes, _ less: Subtrahends, _ ties: Ties?) -> Lanes
   /// The same of a whole step in memory.
   static func putDifference(
-    _ x: UnsafePointer<Self>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Self>)
+    _ x: UnsafePointer<Self>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Self>, streams: Bool)
 
   /// Bit k: lane k of one is that of the other.
   static func equalLanes(_ a: Lanes, _ b: Lanes) -> UInt32
@@ -136,6 +136,8 @@ protocol Element: SIMDScalar, FloatingPoint, BitwiseCopyable {
 
   static func load(_ p: UnsafePointer<Self>) -> Lanes
   static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
+  /// Past the caches, where a line begins.
+  static func stream(_ v: Lanes, _ p: UnsafeMutablePointer<Self>)
   /// `count` lanes, less than all of them; what is beyond is not looked at.
   static func loadFew(_ p: UnsafePointer<Self>, _ count: Int, else other: Self) -> Lanes
   static func storeFew(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int)

@@ -76,8 +76,8 @@ extension Double: Element {
     return result + rest.replacing(with: 0, where: rest .!= rest)  // −inf has lost NaN
   }
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Double>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Double>
-  ) { store(difference(load(x), less, ties), out) }
+    _ x: UnsafePointer<Double>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Double>, streams: Bool
+  ) { put(difference(load(x), less, ties), out, streams: streams) }
   @inline(__always) static func equalLanes(_ a: Doubles, _ b: Doubles) -> UInt32 { xentk_equal_doubles(a, b) }
   @inline(__always) static var places: Doubles { Doubles(0, 1, 2, 3, 4, 5, 6, 7) }
   @inline(__always) static func load(_ p: UnsafePointer<Double>) -> Doubles { xentk_load_doubles(p) }
@@ -98,6 +98,7 @@ extension Double: Element {
     }
   }
   @inline(__always) static func store(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_store_doubles(p, v) }
+  @inline(__always) static func stream(_ v: Doubles, _ p: UnsafeMutablePointer<Double>) { xentk_stream_doubles(p, v) }
   @inline(__always) static func widened(_ v: Doubles, _ half: Int) -> Doubles { v }
   @inline(__always) static func rounded(_ v: Halves) -> Doubles { v.low }
   @inline(__always) static func storeFloats(_ v: Floats, _ p: UnsafeMutablePointer<Double>, apart: Int) {

@@ -147,13 +147,19 @@ extension Float: Element {
   }
   /// By halves from and to memory, which spares taking registers apart and putting them together.
   @inline(__always) static func putDifference(
-    _ x: UnsafePointer<Float>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ less: Subtrahends, _ ties: Ties?, to out: UnsafeMutablePointer<Float>, streams: Bool
   ) {
     if let ties, let quick = quickDifference(load(x), less, ties) { return store(quick, out) }
     let low = less.from(xentk_doubles(xentk_load_8floats(x)), less.largest.low, less.loss.low.hi)
     let high = less.from(xentk_doubles(xentk_load_8floats(x + step)), less.largest.high, less.loss.high.hi)
-    xentk_store_8floats(out, xentk_floats(ties != nil ? oddFloats(low) : low))
-    xentk_store_8floats(out + step, xentk_floats(ties != nil ? oddFloats(high) : high))
+    let (first, second) = (xentk_floats(ties != nil ? oddFloats(low) : low), xentk_floats(ties != nil ? oddFloats(high) : high))
+    if streams {
+      xentk_stream_8floats(out, first)
+      xentk_stream_8floats(out + step, second)
+    } else {
+      xentk_store_8floats(out, first)
+      xentk_store_8floats(out + step, second)
+    }
   }
   @inline(__always) static func equalLanes(_ a: Floats, _ b: Floats) -> UInt32 { xentk_equal_floats(a, b) }
   @inline(__always) static var places: Floats { Floats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }
@@ -165,6 +171,7 @@ extension Float: Element {
     xentk_store_few_floats(p, v, Int32(truncatingIfNeeded: count))
   }
   @inline(__always) static func store(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { xentk_store_floats(p, v) }
+  @inline(__always) static func stream(_ v: Floats, _ p: UnsafeMutablePointer<Float>) { xentk_stream_floats(p, v) }
   @inline(__always) static func widened(_ v: Floats, _ half: Int) -> Doubles {
     xentk_doubles(half == 0 ? xentk_low(v) : xentk_high(v))
   }

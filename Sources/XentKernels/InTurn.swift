@@ -93,11 +93,19 @@ extension RowsKernel {
     var totals = Totals()
     if wanted.target { batch.setNarrowTotals(in: &totals) } else { batch.setTotals(in: &totals) }
     if state.rest.anchor == 0, let total = totals.wide(0) {
-      let isStreamed = rows.isLarge && output.data != problem.pointee.input.data && sink.canStream
+      // Of fewer classes, the lines that the targets' elements come to are too many. (Measured: 300, 0.85 times as fast; 700, 1.0.)
+      let pays = !wanted.target || rows.classes >= 1000
+      let isStreamed = pays && sink.isStreamed(from: problem.pointee.input.address(row), hasTerms: true)
+      if isStreamed { xentk_prefetch_end(sink.start, Int64(rows.classes &* MemoryLayout<Float>.size)) }
       let room = sink.room(isStreamed: isStreamed).assumingMemoryBound(to: Float.self)
       let writer = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2))
-      if writer.write(terms: terms, of: state.rest.exponent, to: room, rows.classes) {
-        return sink.put(rows.classes, isStreamed: isStreamed)
+      if writer.write(
+        terms: terms, of: state.rest.exponent, to: room, rows.classes, streams: isStreamed && sink.isLine)
+      {
+        sink.put(rows.classes, isStreamed: isStreamed)
+        // What comes there is known when the batch is.
+        if isStreamed && wanted.target { xentk_prefetch(output.address(row, Int(results.pointee.targets[lane]))) }
+        return
       }
     }
     let total = wanted.target ? state.total : state.rest

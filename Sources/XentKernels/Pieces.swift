@@ -46,6 +46,7 @@ extension RowsKernel {
       }
       piece &+= 1
     }
+    if !isRead && rows.mayStream { xentk_fence() }
   }
 
   @inline(__always) private func place(_ piece: Int) -> UnsafeMutableRawPointer {

@@ -59,30 +59,28 @@ struct Rows {
       out: output.address(row).assumingMemoryBound(to: Float.self), exponents: exponents + lane &* chunks)
   }
 
-  /// Whether an output whose classes lie apart goes past the caches, a line at a time. Measured: with AVX2 (Zen 3) 1.2 to 1.4 times as
-  /// fast from 16 MiB on; with AVX-512 (Zen 5) 0.9.
-  @inline(__always) func streamsAcross(_ output: xentk_array) -> Bool {
-    mayStreamAcross && output.data != problem.pointee.input.data
-      && Int(problem.pointee.rows) &* classes &* Int(output.size) > 16 &<< 20
-  }
-
-  /// Whether there may be an output that does.
-  @inline(__always) var mayStreamAcross: Bool {
+  /// Whether an output of the logits' shape, of elements of so many bytes, goes past the caches unless it is in place: a line at a time,
+  /// as it would hardly be found there afterwards. Measured: with AVX2 (Zen 3), from 16 MiB on, rows of f32 are written 1.03 to 1.3 times as
+  /// fast (f64's, of which the exponentials take longer, are not), runs of a class, where classes lie apart, 1.2 to 1.4; with AVX-512
+  /// (Zen 5) it is faster to fetch ahead what is written to, but for rows of 1400 classes and more of which the terms are in L1: from
+  /// 24 MiB on those take up to a sixth less time.
+  @inline(__always) func streams(_ size: Int, hasTerms: Bool = false) -> Bool {
+    let bytes = Int(problem.pointee.rows) &* classes &* size
     #if XENT_V3
-      Int(problem.pointee.rows) &* classes > 2 &<< 20
+      return bytes > 16 &<< 20
     #else
-      false
+      return hasTerms && classes >= 1400 && bytes >= 24 &<< 20
     #endif
   }
 
-  @inline(__always) private var chunks: Int { (classes &+ (chunk &- 1)) / chunk }
-
-  /// Whether what is made of kept terms is to go past the caches. Measured: an output of 24 MiB is hardly found there
-  /// afterwards, and of 1400 classes and more is written in up to a sixth less time; with fewer, and without terms in L1, it is
-  /// faster to fetch ahead what is written to.
-  @inline(__always) var isLarge: Bool {
-    !isWide && classes >= 1400 && classes <= chunk && Int(problem.pointee.rows) &* classes >= 6 &<< 20
+  @inline(__always) func streamsAcross(_ output: xentk_array) -> Bool {
+    streams(Int(output.size)) && output.data != problem.pointee.input.data
   }
+
+  /// Whether there may be an output that does.
+  @inline(__always) var mayStream: Bool { streams(8, hasTerms: true) }
+
+  @inline(__always) private var chunks: Int { (classes &+ (chunk &- 1)) / chunk }
 
   /// Whether the second pass over a row goes from its end to its beginning, which has left L2 by then. Measured: it pays for one
   /// row or a few of them; of many the next one's beginning would not have been fetched.

@@ -197,9 +197,9 @@ extension RowsKernel {
       let total =
         results.pointee.gradTotals.wide(lane)
         ?? (target >= 0 ? results.pointee.target.state(lane).total : results.pointee.total.state(lane).rest)
-      source.writeSoftmax(total: total, factor: c, to: sink, of: roundedTerms(row, lane, results))
-      if target >= 0 { sink.put(-results.pointee.targetOutcome.others(lane, times: c), at: target) }
-      return
+      let own = target >= 0 ? -results.pointee.targetOutcome.others(lane, times: c) : 0
+      return source.writeSoftmax(
+        total: total, factor: c, to: sink, of: roundedTerms(row, lane, results), own: own, at: target)
     }
     writeMixedGrad(row, lane, results, source, sink, target)
   }
@@ -254,16 +254,18 @@ extension RowsKernel {
 }
 
 extension Source {
-  /// Writes factor·exp(x) / total to every class.
+  /// Writes factor·exp(x) / total to every class, and `own` to the one at `index`, if that is none of −1.
   @inline(never) func writeSoftmax(
-    total: Wide, factor: (hi: Double, lo: Double), to sink: Sink, of terms: RoundedTerms? = nil
+    total: Wide, factor: (hi: Double, lo: Double), to sink: Sink, of terms: RoundedTerms? = nil, own: Double = 0,
+    at index: Int = -1
   ) {
     let wide = Writer<Double>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
     let narrow = Writer<Float>(total: total, factor: factor, stage: Stage(rows.workspace, 2), ahead: rows.ahead)
-    forEachChunk(isBack: rows.goesBack) { elements, first, count in
-      let room = sink.room(first)
+    write(to: sink, own, at: index) { elements, room, first, count, streams in
       if rows.isWide {
-        wide.write(elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count)
+        wide.write(
+          elements.assumingMemoryBound(to: Double.self), to: room.assumingMemoryBound(to: Double.self), count,
+          streams: streams)
       } else {
         let x = elements.assumingMemoryBound(to: Float.self)
         let out = room.assumingMemoryBound(to: Float.self)
@@ -272,14 +274,13 @@ extension Source {
         {
           // They lay there already.
         } else if rows.isRounded {
-          narrow.writeRounded(x, to: out, count)
+          narrow.writeRounded(x, to: out, count, streams: streams)
         } else if rows.classes > chunk {
-          narrow.writeLong(x, to: out, count)
+          narrow.writeLong(x, to: out, count, streams: streams)
         } else {
-          narrow.write(x, to: out, count)
+          narrow.write(x, to: out, count, streams: streams)
         }
       }
-      sink.put(first, count)
     }
   }
 
@@ -287,21 +288,41 @@ extension Source {
   @inline(never) func writeLogSoftmax(
     largest: Double, _ loss: (hi: Double, lo: Double), first index: Int, _ own: Double, to sink: Sink
   ) {
+    write(to: sink, own, at: index) { elements, room, _, count, streams in
+      if rows.isWide {
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil,
+          to: room.assumingMemoryBound(to: Double.self), count, ahead: rows.ahead, streams)
+      } else {
+        subtract(
+          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype),
+          to: room.assumingMemoryBound(to: Float.self), count, ahead: rows.ahead, streams)
+      }
+    }
+  }
+
+  /// Writes what `make` makes of each chunk, and `own` to the class at `index`. What is made past the caches is made in two parts,
+  /// before and from where a line begins.
+  @inline(__always) private func write(
+    to sink: Sink, _ own: Double, at index: Int,
+    _ make: (
+      _ elements: UnsafeRawPointer, _ room: UnsafeMutableRawPointer, _ first: Int, _ count: Int, _ streams: Bool
+    ) -> Void
+  ) {
+    let isStreamed = sink.isStreamed(from: start)
+    let size = bytes(of: rows.dtype)
     forEachChunk(isBack: rows.goesBack) { elements, first, count in
       let room = sink.room(first)
-      let place = index >= first && index < first &+ count ? index &- first : -1
-      if rows.isWide {
-        let out = room.assumingMemoryBound(to: Double.self)
-        subtract(
-          largest, loss, from: elements.assumingMemoryBound(to: Double.self), nil, to: out, count, ahead: rows.ahead)
-        if place >= 0 { out[place] = own }
-      } else {
-        let out = room.assumingMemoryBound(to: Float.self)
-        subtract(
-          largest, loss, from: elements.assumingMemoryBound(to: Float.self), Ties(sink.dtype), to: out, count,
-          ahead: rows.ahead)
-        if place >= 0 { out[place] = Float(own) }
+      if isStreamed { xentk_prefetch_end(room, Int64(count &* size)) }
+      var done = 0
+      while done < count {
+        let out = room + done &* size
+        let toLine = isStreamed ? Int((0 &- UInt(bitPattern: out)) & 63) / size : 0
+        let end = toLine > 0 ? min(count, done &+ toLine) : count
+        make(elements + done &* size, out, first &+ done, end &- done, isStreamed && toLine == 0)
+        done = end
       }
+      if index >= first && index < first &+ count { sink.set(own, at: index &- first, in: room) }
       sink.put(first, count)
     }
   }
@@ -309,15 +330,16 @@ extension Source {
 
 @inline(never) private func subtract<E: Element>(
   _ largest: Double, _ loss: (hi: Double, lo: Double), from x: UnsafePointer<E>, _ ties: Ties?,
-  to out: UnsafeMutablePointer<E>, _ count: Int, ahead: Int
+  to out: UnsafeMutablePointer<E>, _ count: Int, ahead: Int, _ streams: Bool
 ) {
+  let near = streams ? x : UnsafePointer(out)
   let loss = Pair(Doubles(repeating: loss.hi), Doubles(repeating: loss.lo))
   let less = Subtrahends(Halves(repeating: largest), Both(loss, loss))
   @inline(__always) func subtract(_ ties: Ties?) {
     var i = 0
     while i &+ E.width <= count {
-      fetch(out + i, x + i, ahead)
-      E.putDifference(x + i, less, ties, to: out + i)
+      fetch(near + i, x + i, ahead)
+      E.putDifference(x + i, less, ties, to: out + i, streams: streams)
       i &+= E.width
     }
     if i < count {

@@ -103,6 +103,12 @@ struct Sink {
   @inline(__always) private var size: Int { bytes(of: dtype) }
   @inline(__always) private var buffer: UnsafeMutableRawPointer { UnsafeMutableRawPointer(xentk_chunk(rows.workspace)) }
 
+  /// Whether what is made of the row that begins there goes past the caches. To be followed by a fence.
+  @inline(__always) func isStreamed(from source: UnsafeRawPointer, hasTerms: Bool = false) -> Bool {
+    isDirect && !rows.isWide && UnsafeRawPointer(start) != source && UInt(bitPattern: start) & UInt(size &- 1) == 0
+      && rows.streams(size, hasTerms: hasTerms)
+  }
+
   /// Where a chunk's results are to be put, to go to the tensor by `put`.
   @inline(__always) func room(_ first: Int) -> UnsafeMutableRawPointer {
     isDirect ? start + first &* size : buffer
@@ -112,14 +118,23 @@ struct Sink {
     if !isDirect { scatter(buffer, first, count) }
   }
 
-  /// The same of a whole row, and past the caches if `isStreamed`. To be followed by a fence.
-  @inline(__always) func room(isStreamed: Bool) -> UnsafeMutableRawPointer { isStreamed ? buffer : room(0) }
+  /// The same of a whole row that goes past the caches, but for what can be made where it begins.
+  @inline(__always) var isLine: Bool { UInt(bitPattern: start) & 63 == 0 }
+  @inline(__always) func room(isStreamed: Bool) -> UnsafeMutableRawPointer { isStreamed && !isLine ? buffer : room(0) }
 
   @inline(__always) func put(_ count: Int, isStreamed: Bool) {
-    if isStreamed { stream(count) } else { put(0, count) }
+    if !isStreamed { put(0, count) } else if !isLine { stream(count) }
   }
 
-  @inline(__always) var canStream: Bool { isDirect && UInt(bitPattern: start) & 3 == 0 }
+  /// One of a chunk's results, in their room.
+  @inline(__always) func set(_ value: Double, at place: Int, in room: UnsafeMutableRawPointer) {
+    if rows.isWide {
+      room.assumingMemoryBound(to: Double.self)[place] = value
+    } else {
+      let isHalf = size == 2
+      room.assumingMemoryBound(to: Float.self)[place] = Float(isHalf ? oddFloats(Doubles(repeating: value))[0] : value)
+    }
+  }
 
   @inline(never) private func stream(_ count: Int) { xentk_stream(start, buffer, Int64(count &* size)) }
 

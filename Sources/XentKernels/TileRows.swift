@@ -291,7 +291,7 @@ extension Tile {
         var i = 0
         if isStreamed && UInt(bitPattern: p) & 63 == 0 {
           while i < length {
-            xentk_stream_line(p + i, from)
+            E.stream(E.load(from), p + i)
             from += apart
             i &+= E.width
           }

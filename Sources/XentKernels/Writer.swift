@@ -11,6 +11,13 @@ extension Element {
   @inline(__always) static func store(_ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int) {
     if count == width { store(v, p) } else { storeFew(v, p, count) }
   }
+
+  /// All lanes, or `count`; past the caches, all of them, where a line begins.
+  @inline(__always) static func put(
+    _ v: Lanes, _ p: UnsafeMutablePointer<Self>, _ count: Int = width, streams: Bool
+  ) {
+    if streams && count == width { stream(v, p) } else { store(v, p, count) }
+  }
 }
 
 /// Calls `body` for `width` elements at a time, and once for what remains. The count is that very number in the loop: a
@@ -49,8 +56,8 @@ extension Element {
   }
 }
 
-/// Brings what is written so far from here to L1; and what is read, where that goes backwards: chunk before chunk is nothing that
-/// the processor would foresee.
+/// Brings what is written so far from here to L1, or what is read in its place; and what is read, where that goes backwards: chunk
+/// before chunk is nothing that the processor would foresee.
 @inline(__always) func fetch<E: Element>(_ out: UnsafePointer<E>, _ x: UnsafePointer<E>, _ ahead: Int) {
   xentk_prefetch(out + ahead)
   xentk_prefetch(x + min(ahead, 0))
@@ -76,11 +83,12 @@ struct Writer<E: Element> {
     self.ahead = ahead
   }
 
-  @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+  /// If it `streams`, `out` is where a line begins, as in all functions here, and is written past the caches.
+  @inline(__always) func write(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, streams: Bool) {
     if !total.isOrdinary {
       spread(E.nan, over: out, count)
     } else if factor.hi == 0 || isInRange {
-      writeInRange(x, to: out, count)
+      writeInRange(x, to: out, count, streams)
     } else {
       writeAnyRange(x, to: out, count)
     }
@@ -100,58 +108,64 @@ struct Writer<E: Element> {
     factor.magnitude > 0x1p-480 && factor.magnitude < powerOfTwo(E.outputShift.widened - 4)
   }
 
-  @inline(never) private func writeInRange(_ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int) {
+  @inline(never) private func writeInRange(
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ streams: Bool
+  ) {
     let (hi, lo, exponent) = share()
     let window = Window<E>(shift: E(rounding: exponent) + E.outputShift)
     let anchor = E(rounding: total.anchor)
-    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo, ahead) }
+    if anchor == 0 { return Self.write(x, to: out, count, window, hi, lo, ahead, streams) }
     let part = Part(x, count: count, hole: -1, stage: stage)
     var first = 0
     while first < count {
-      Self.write(part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo, ahead)
+      Self.write(
+        part.strip(first, less: anchor), to: out + first, min(E.strip, count &- first), window, hi, lo, ahead, streams)
       first &+= E.strip
     }
   }
 
   /// Scalars in, because lanes as an argument come in parts and stay so.
   @inline(never) private static func write(
-    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E, _ ahead: Int
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ hi: E, _ lo: E, _ ahead: Int,
+    _ streams: Bool
   ) {
+    let near = streams ? x : UnsafePointer(out)
     let magic = E.Lanes(repeating: window.magic)
     let lowest = E.Lanes(repeating: window.lowest)
     let multiplier = Multiplier<E>(
       E.Lanes(repeating: hi), E.Lanes(repeating: lo),
       down: E.Lanes(repeating: E(rounding: powerOfTwo(-E.outputShift.widened))))
     @inline(__always) func value(_ term: Term<E>) -> E.Lanes { multiplier.output(term) }
-    var i = writeInTurn(x, to: out, count, window, ahead) { value(E.ended($0)) }
+    var i = writeInTurn(x, to: out, count, window, ahead, streams) { value(E.ended($0)) }
     #if XENT_FMA
       while i &+ 4 &* E.width <= count {
         let steps = Four(i, i &+ E.width, i &+ 2 &* E.width, i &+ 3 &* E.width)
         let terms = E.ended(E.begun(steps.map { E.larger(E.load(x + $0), lowest) }, magic))
         let values = terms.map(value)
         steps.forEach {
-          fetch(out + $0, x + $0, ahead)
+          fetch(near + $0, x + $0, ahead)
         }
-        E.store(values.a, out + steps.a)
-        E.store(values.b, out + steps.b)
-        E.store(values.c, out + steps.c)
-        E.store(values.d, out + steps.d)
+        E.put(values.a, out + steps.a, streams: streams)
+        E.put(values.b, out + steps.b, streams: streams)
+        E.put(values.c, out + steps.c, streams: streams)
+        E.put(values.d, out + steps.d, streams: streams)
         i &+= 4 &* E.width
       }
     #endif
     forEachStep(from: i, count, E.width) { i, few in
       let term = E.term(E.larger(E.load(x + i, few), lowest), magic)
-      E.store(value(term), out + i, few)
+      E.put(value(term), out + i, few, streams: streams)
     }
   }
 
   /// Writes fours of steps, as a sum reads them (Part.swift), where there are registers for that; gives how many elements.
   @inline(__always) private static func writeInTurn(
-    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ ahead: Int,
+    _ x: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ window: Window<E>, _ ahead: Int, _ streams: Bool,
     _ value: (Reduced<E>) -> E.Lanes
   ) -> Int {
     var i = 0
     #if XENT_V4
+      let near = streams ? x : UnsafePointer(out)
       guard E.halves == 2 && 4 &* E.width <= count else { return 0 }
       let magic = E.Lanes(repeating: window.magic)
       let lowest = E.Lanes(repeating: window.lowest)
@@ -161,8 +175,8 @@ struct Writer<E: Element> {
         let now = reduced
         reduced = begun(following)
         reduced.rest = E.whole(reduced.rest)
-        fetch(out + i, x + i, ahead)
-        E.store(value(now), out + i)
+        fetch(near + i, x + i, ahead)
+        E.put(value(now), out + i, streams: streams)
       }
       while i &+ 4 &* E.width <= count {
         let following = i &+ 8 &* E.width <= count ? i &+ 4 &* E.width : i
@@ -180,7 +194,7 @@ struct Writer<E: Element> {
   /// `write` makes of the elements. False, and nothing is written, where a power of two cannot take the terms' scale to
   /// that of the outputs. The terms may lie where `out` does.
   @inline(never) func write(
-    terms: UnsafePointer<E>, of sumExponent: Double, to out: UnsafeMutablePointer<E>, _ count: Int
+    terms: UnsafePointer<E>, of sumExponent: Double, to out: UnsafeMutablePointer<E>, _ count: Int, streams: Bool
   ) -> Bool {
     guard total.isOrdinary && isInRange else { return false }
     let (hi, lo, exponent) = share()
@@ -189,13 +203,14 @@ struct Writer<E: Element> {
     let down = whole < -126 ? -126 : whole
     guard whole - down >= -60 else { return false }
     let before = E(rounding: powerOfTwo(whole - down))
-    Self.write(terms: terms, to: out, count, hi * before, lo * before, E(rounding: powerOfTwo(down)))
+    Self.write(terms: terms, to: out, count, hi * before, lo * before, E(rounding: powerOfTwo(down)), streams)
     return true
   }
 
   @inline(never) private static func write(
-    terms: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ hi: E, _ lo: E, _ down: E
+    terms: UnsafePointer<E>, to out: UnsafeMutablePointer<E>, _ count: Int, _ hi: E, _ lo: E, _ down: E, _ streams: Bool
   ) {
+    let near = streams ? terms : UnsafePointer(out)
     let multiplier = Multiplier<E>(
       E.Lanes(repeating: hi), E.Lanes(repeating: lo), down: E.Lanes(repeating: down))
     @inline(__always) func value(_ i: Int) -> E.Lanes {
@@ -203,8 +218,8 @@ struct Writer<E: Element> {
     }
     var i = 0
     while i &+ E.width <= count {
-      xentk_prefetch(out + (i &+ aheadToWrite))
-      E.store(value(i), out + i)
+      xentk_prefetch(near + (i &+ aheadToWrite))
+      E.put(value(i), out + i, streams: streams)
       i &+= E.width
     }
     if i < count {
@@ -248,18 +263,22 @@ struct Writer<E: Element> {
 
 extension Writer where E == Float {
   /// `write` of a row of more than a chunk: with one rounding fewer, so of other bits.
-  @inline(__always) func writeLong(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
-    guard total.isOrdinary && isInRange && total.anchor == 0 else { return write(x, to: out, count) }
+  @inline(__always) func writeLong(
+    _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, streams: Bool
+  ) {
+    guard total.isOrdinary && isInRange && total.anchor == 0 else { return write(x, to: out, count, streams: streams) }
     let (hi, lo, exponent) = mantissa(times: 1)
-    Self.writeLong(x, to: out, count, Window(shift: Float(exponent) + Float.outputShift), hi, lo, ahead)
+    Self.writeLong(x, to: out, count, Window(shift: Float(exponent) + Float.outputShift), hi, lo, ahead, streams)
   }
 
   /// `write` for XENT_ACCURACY_FASTEST: each output is the product of two floats, exp(x) and factor / total. Powers of two apart,
   /// exp(x) is the same from any sum's terms and from here, so that it does not matter for the bits whether it is kept.
-  @inline(__always) func writeRounded(_ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int) {
-    guard total.isOrdinary && isInRange && isNear(x, count) else { return write(x, to: out, count) }
+  @inline(__always) func writeRounded(
+    _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, streams: Bool
+  ) {
+    guard total.isOrdinary && isInRange && isNear(x, count) else { return write(x, to: out, count, streams: streams) }
     let (hi, exponent) = nearShare()
-    Self.writeRounded(x, to: out, count, Window(shift: exponent + Float.outputShift), hi, ahead)
+    Self.writeRounded(x, to: out, count, Window(shift: exponent + Float.outputShift), hi, ahead, streams)
   }
 
   /// As in `RowPart`. Only where there is an anchor are there elements, in another chunk or in this one, that are not.
@@ -276,12 +295,12 @@ extension Writer where E == Float {
 
   @inline(never) private static func writeRounded(
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Float,
-    _ ahead: Int
+    _ ahead: Int, _ streams: Bool
   ) {
     let share = Floats(repeating: hi)
     let down = Floats(repeating: Float(powerOfTwo(-Float.outputShift.widened)))
     @inline(__always) func output(_ x: Reduced<Float>) -> Floats { Float.ended(x).rounded * share * down }
-    writeEach(x, to: out, count, window, ahead) { output($0) }
+    writeEach(x, to: out, count, window, ahead, streams) { output($0) }
   }
 
   /// The same from the terms of a sum that has this exponent, which may lie where `out` does. False, and nothing is written, where
@@ -316,22 +335,23 @@ extension Writer where E == Float {
 
   @inline(never) private static func writeLong(
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ hi: Double,
-    _ lo: Double, _ ahead: Int
+    _ lo: Double, _ ahead: Int, _ streams: Bool
   ) {
     let shares = ShareTable(hi, lo)
-    writeEach(x, to: out, count, window, ahead) { shares.output($0) }
+    writeEach(x, to: out, count, window, ahead, streams) { shares.output($0) }
   }
 
   @inline(__always) private static func writeEach(
     _ x: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, _ count: Int, _ window: Window<Float>, _ ahead: Int,
-    _ output: (Reduced<Float>) -> Floats
+    _ streams: Bool, _ output: (Reduced<Float>) -> Floats
   ) {
+    let near = streams ? x : UnsafePointer(out)
     let magic = Floats(repeating: window.magic)
     let lowest = Floats(repeating: window.lowest)
-    let done = writeInTurn(x, to: out, count, window, ahead) { output($0) }
+    let done = writeInTurn(x, to: out, count, window, ahead, streams) { output($0) }
     forEachStep(from: done, count, Float.width) { i, few in
-      fetch(out + i, x + i, ahead)
-      Float.store(output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few)
+      fetch(near + i, x + i, ahead)
+      Float.put(output(Float.begun(Float.larger(Float.load(x + i, few), lowest), magic)), out + i, few, streams: streams)
     }
   }
 }
