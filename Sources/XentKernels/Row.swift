@@ -73,7 +73,7 @@ struct Rows {
     #endif
   }
 
-  @inline(__always) func streamsAcross(_ output: xentk_array) -> Bool {
+  @inline(__always) func streams(_ output: xentk_array) -> Bool {
     streams(Int(output.size)) && output.data != problem.pointee.input.data
   }
 

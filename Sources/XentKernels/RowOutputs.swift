@@ -58,7 +58,7 @@ extension RowsKernel {
     _ shelf: inout Shelf
   ) -> Bool {
     let tile = Tile<E>(rows, shelf, start)
-    if !rows.isNear(array) && !rows.streamsAcross(array) { tile.fetch(rows, array, shelf.rows, start, from: shelf.rows.first) }
+    if !rows.isNear(array) && !rows.streams(array) { tile.fetch(rows, array, shelf.rows, start, from: shelf.rows.first) }
     guard let hasOwn = make(tile, start, count, results) else { return false }
     guard count == E.width && rows.isAcross(array, start, E.width) else {
       tile.write(rows, array, start, count, hasOwn: hasOwn)

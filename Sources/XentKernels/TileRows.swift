@@ -235,15 +235,20 @@ extension Tile {
   /// Writes the first `count` lanes to the rows from `start` on, `hasOwn`: and puts in what `put` puts in.
   @inline(never) func write(_ rows: Rows, _ array: xentk_array, _ start: Int, _ count: Int, hasOwn: Bool) {
     if isDirect(rows, array) {
-      let p = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
+      let out = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       let stride = Int(array.outer_stride)
-      fetchAlong(rows, p, stride &* MemoryLayout<E>.size)
+      let isStreamed = canBeCopied(stride, count) && rows.streams(array)
+      let p = isStreamed ? copied : out
+      let bytes = Int64(E.width &* stride &* MemoryLayout<E>.size)
+      if isStreamed { xentk_prefetch_end(out, bytes) } else { fetchAlong(rows, p, stride &* MemoryLayout<E>.size) }
       if count == E.width { writeAlong(p, stride, E.width) } else { writeAlong(p, stride, count) }
-      guard hasOwn else { return }
-      // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
-      forEachPlace { place, lane in
-        if place >= 0 && lane < count { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
+      if hasOwn {
+        // Not in the tile: single elements that have just been stored keep those waiting who read all lanes.
+        forEachPlace { place, lane in
+          if place >= 0 && lane < count { p[lane &* stride &+ place / E.width] = slots.kept[lane] }
+        }
       }
+      if isStreamed { xentk_stream(out, p, bytes) }
     } else if isDirectOfHalves(rows, array) {
       if hasOwn { put() }
       writeHalves(rows, array, start, count)
@@ -251,6 +256,16 @@ extension Tile {
       if hasOwn { put() }
       unstage(rows, array, start, count)
     }
+  }
+
+  /// Whether so many rows, `stride` elements from each to the next, can be put together behind the tile, to go past the caches as one.
+  /// Measured (Zen 3): of 16 to 100 classes 1.05 to 1.5 times as fast, of ten 0.95.
+  @inline(__always) private func canBeCopied(_ stride: Int, _ count: Int) -> Bool {
+    E.halves == 2 && stride == classes && count == E.width && classes >= 16 && classes <= 120
+  }
+
+  @inline(__always) private var copied: UnsafeMutablePointer<E> {
+    UnsafeMutableRawPointer(xentk_chunk(workspace) + (Int(XENTK_CHUNK) / 2 &+ 8)).assumingMemoryBound(to: E.self)
   }
 
   @inline(__always) private func writeAlong(_ p: UnsafeMutablePointer<E>, _ stride: Int, _ count: Int) {
@@ -280,7 +295,7 @@ extension Tile {
     let row = rows.position(start)
     let isOwn = Int(array.dtype) == E.dtype
     let converted = converted(array, length)
-    let isStreamed = rows.streamsAcross(array)
+    let isStreamed = rows.streams(array)
     let size = Int(array.size)
     var c = 0
     while c < classes {

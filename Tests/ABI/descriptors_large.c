@@ -220,6 +220,8 @@ int main(void) {
   for (int64_t offset = 0; offset < 64; offset += 20) {
     check_streamed(2048, offset);
     if (is_baseline) continue;
+    check_streamed(16, offset); /* in tiles */
+    check_streamed(117, offset);
     check_streamed(200, offset);
     check_streamed(300, offset);
     check_streamed(1000, offset);
