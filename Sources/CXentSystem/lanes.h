@@ -263,8 +263,7 @@ XENTK_INLINE void xentk_prefetch_end(const void *_Nonnull run, int64_t bytes) {
   xentk_prefetch((const char *)run + 2 * bytes);
 }
 
-/* Copies bytes, multiples of 4, past the caches, a line at a time. What is no line goes in pieces of 4, each from one of the stores that
- * have just been made: a larger piece would be from two, and wait for both to be done. */
+/* Copies bytes past the caches, a line at a time; multiples of 4, to multiples of 4. */
 XENTK_INLINE void xentk_stream(void *_Nonnull to, const void *_Nonnull from, int64_t bytes) {
   char *out = (char *)to;
   const char *in = (const char *)from;

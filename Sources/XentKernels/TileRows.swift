@@ -237,7 +237,7 @@ extension Tile {
     if isDirect(rows, array) {
       let out = array.address(rows.position(start)).assumingMemoryBound(to: E.self)
       let stride = Int(array.outer_stride)
-      let isStreamed = canBeCopied(stride, count) && rows.streams(array)
+      let isStreamed = canBeCopied(stride, count) && UInt(bitPattern: out) & 3 == 0 && rows.streams(array)
       let p = isStreamed ? copied : out
       let bytes = Int64(E.width &* stride &* MemoryLayout<E>.size)
       if isStreamed { xentk_prefetch_end(out, bytes) } else { fetchAlong(rows, p, stride &* MemoryLayout<E>.size) }
