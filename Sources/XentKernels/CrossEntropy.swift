@@ -88,7 +88,7 @@ struct RowsKernel {
     isInTurn = isQuick && !rows.isWide && rows.classes <= chunk
     isShort =
       !wanted.sums && !hasTop && rows.classes > 0
-      && (rows.classes <= 120 || rows.classes <= Self.mostInTile(rows, isInTurn: isInTurn))
+      && (rows.classes <= mostInAnyTile || rows.classes <= Self.mostInTile(rows, isInTurn: isInTurn))
     let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
@@ -106,9 +106,7 @@ struct RowsKernel {
   }
 
   /// Whether there are outputs of the logits' shape.
-  @inline(__always) var hasMatrix: Bool {
-    problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
-  }
+  @inline(__always) var hasMatrix: Bool { rows.hasMatrix }
 
   @inline(__always) func run(_ first: Int, _ last: Int, _ loss: UnsafeMutablePointer<xentk_loss>) {
     let size =
@@ -128,7 +126,6 @@ struct RowsKernel {
       end(start, count, results, first, isTiled: isTiled, &losses, &shelf, loss)
     }
     if Self.hasFMA { writeShelf(&shelf) }
-    if hasMatrix && rows.mayStream { xentk_fence() }
     // Of one row it is in the first lane, and the tree would be waited for.
     let total = last &- first == 1 ? (losses.high[0], losses.low[0]) : losses.total
     xentk_add(&loss.pointee.hi, &loss.pointee.lo, total.hi, total.lo)
@@ -151,15 +148,13 @@ struct RowsKernel {
     writeEach(start, count, results)
   }
 
-  /// Up to so many classes, of more than 120, rows are worked on in tiles. Measured, with AVX2 (Zen 3): rows of f32 in turn are there
+  /// Up to so many classes, of more than `mostInAnyTile`, rows are worked on in tiles. Measured, with AVX2 (Zen 3): rows of f32 in turn are there
   /// 1.05 to 2 times as fast where they do not come from L2, as L1 has room for more of them; otherwise 0.7 to 1 up to 200.
   @inline(never) private static func mostInTile(_ rows: Rows, isInTurn: Bool) -> Int {
     #if XENT_V3
       let problem = rows.problem
       if isInTurn && rows.source(problem.pointee.input, Position(outer: 0, inner: 0)).isDirect {
-        let hasMatrix =
-          problem.pointee.grad.isGiven || problem.pointee.probs.isGiven || problem.pointee.log_probs.isGiven
-        return Int(problem.pointee.rows) &* rows.classes >= (hasMatrix ? 1 : 2) &<< 20 ? 120 : 224
+        return Int(problem.pointee.rows) &* rows.classes >= (rows.hasMatrix ? 1 : 2) &<< 20 ? mostInAnyTile : 224
       }
     #endif
     return rows.isWide ? 128 : 256
@@ -384,4 +379,5 @@ struct RowsKernel {
     var kernel = kernel
     kernel.runPieces(Int(first), Int(last), loss)
   }
+  if kernel.hasMatrix && kernel.rows.mayStream { xentk_fence() }
 }

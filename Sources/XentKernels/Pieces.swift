@@ -46,7 +46,6 @@ extension RowsKernel {
       }
       piece &+= 1
     }
-    if !isRead && rows.mayStream { xentk_fence() }
   }
 
   @inline(__always) private func place(_ piece: Int) -> UnsafeMutableRawPointer {

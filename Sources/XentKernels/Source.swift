@@ -109,6 +109,9 @@ struct Sink {
       && rows.streams(size, hasTerms: hasTerms)
   }
 
+  /// Whether the row begins with a line.
+  @inline(__always) var isLine: Bool { UInt(bitPattern: start) & 63 == 0 }
+
   /// Where a chunk's results are to be put, to go to the tensor by `put`.
   @inline(__always) func room(_ first: Int) -> UnsafeMutableRawPointer {
     isDirect ? start + first &* size : buffer
@@ -118,8 +121,7 @@ struct Sink {
     if !isDirect { scatter(buffer, first, count) }
   }
 
-  /// The same of a whole row that goes past the caches, but for what can be made where it begins.
-  @inline(__always) var isLine: Bool { UInt(bitPattern: start) & 63 == 0 }
+  /// The same of a whole row. One that `isStreamed` is made where it belongs if it `isLine`, and otherwise copied there.
   @inline(__always) func room(isStreamed: Bool) -> UnsafeMutableRawPointer { isStreamed && !isLine ? buffer : room(0) }
 
   @inline(__always) func put(_ count: Int, isStreamed: Bool) {
