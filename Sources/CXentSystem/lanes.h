@@ -4,6 +4,10 @@
 
 #include "kernel.h"
 
+/* How vectors are passed depends on the level, but all of these are inlined. */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+
 typedef int32_t xentk_int16lanes __attribute__((vector_size(64)));
 typedef uint16_t xentk_half16lanes __attribute__((vector_size(32)));
 typedef float xentk_float8lanes __attribute__((vector_size(32)));
@@ -416,5 +420,7 @@ XENTK_INLINE xentk_half16lanes xentk_load_two_halves(const void *_Nonnull low, c
 XENTK_INLINE void xentk_copy_8halves(void *_Nonnull to, const void *_Nonnull from) {
   __builtin_memcpy(to, from, sizeof(xentk_half16lanes) / 2);
 }
+
+#pragma clang diagnostic pop
 
 #endif

@@ -84,7 +84,10 @@ static void check_bits(const call *all, tensor output) {
           tensor_name(c.form, output), ways[k].name);
     free_call(&c);
   }
-  for (int k = 0; k < layout_count; k++) {
+  /* At the baseline, where fma is software, some of the layouts for each call. */
+  static int turn;
+  int pace = strcmp(xent_cpu_level(), "baseline") ? 1 : 4;
+  for (int k = turn++ % pace; k < layout_count; k += pace) {
     if (layouts[k].broadcast) continue;
     call c = make(all->form, all->type, all->classes, all->variant);
     want_only(&c, output);

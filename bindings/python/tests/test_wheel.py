@@ -154,6 +154,9 @@ def test_wheel_works(wheel, version, tmp_path, environment):
 
 
 def test_sdist_builds_and_works(sdist, tmp_path, environment):
+    """Unpacked, so that what was built stays beside it: Tests/run goes on with it."""
     with tarfile.open(sdist) as archive:
         assert not any(".build/" in name or "/Golden/" in name for name in archive.getnames())
-    assert install_and_use(tmp_path, sys.executable, sdist, environment) == "0.0556 1.0.0\n"
+    shutil.unpack_archive(sdist, tmp_path)
+    (sources,) = tmp_path.glob("xent-*")
+    assert install_and_use(tmp_path / "venv", sys.executable, sources, environment) == "0.0556 1.0.0\n"
