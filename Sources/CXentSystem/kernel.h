@@ -232,6 +232,9 @@ typedef struct xentk_workspace {
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged; the sums of a tile */
   char results[2 * XENTK_RESULTS]; /* of a batch of rows, of eight each */
+  struct {
+    const void *_Nonnull read, *_Nonnull write;
+  } later; /* what a later tile is read from and written to: it is fetched while one is summed up */
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }

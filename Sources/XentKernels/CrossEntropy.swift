@@ -118,6 +118,7 @@ struct RowsKernel {
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
+    if Self.hasFMA && isShort { Tile<Float>.fetchNothing(rows.workspace) }
     forEachBatch(first, last, size: size) { start, count in
       readTargets(start, count, in: results)
       let isTiled = Self.hasFMA && isShort && count >= fewest && readTile(start, count, last: last, results, &shelf)

@@ -158,10 +158,13 @@ extension Tile {
   ) {
     let window = window.pointee
     let (scales, minors) = (scales, minors)
+    let later = workspace.pointee.later
     @inline(__always) func begin(_ element: (_ c: Int) -> E.Lanes) {
       var at = 0
       var c = 0
       while c < classes {
+        Self.fetch(later.read, c)
+        Self.fetch(later.write, c)
         E.begin(element(c), window.magic, scales + at, minors + at)
         at &+= E.width
         c &+= 1
@@ -237,7 +240,10 @@ extension Tile {
     _ window: LaneWindow<E>, _ value: E.Lanes?, _ slots: Slots<E>
   ) -> (hi: Halves, lo: Halves) {
     var c = 0
+    let later = workspace.pointee.later
     while c < classes {
+      Self.fetch(later.read, c)
+      Self.fetch(later.write, c)
       slots.add(E.term(element(c, window, value), window.magic), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 { slots.endStrip(c) }
