@@ -86,9 +86,6 @@ struct RowsKernel {
     let hasTop = p.pointee.gives(XENTK_TOP)
     isQuick = wanted.isOne && rows.classes > 0 && !hasTop
     isInTurn = isQuick && !rows.isWide && rows.classes <= chunk
-    isShort =
-      !wanted.sums && !hasTop && rows.classes > 0
-      && (rows.classes <= mostInAnyTile || rows.classes <= Self.mostInTile(rows, isInTurn: isInTurn))
     let isPlainSoftmax = p.pointee.probs.isGiven != hasGrad && (!hasGrad || isPlainGrad)
     needsPlaces = describesMore || hasGrad || p.pointee.probs.isGiven
     keepsTileTerms =
@@ -96,6 +93,9 @@ struct RowsKernel {
     let isOnlySoftmax =
       (isInTurn || rows.isRounded) && isQuick && isPlainSoftmax && !isFocal && !hasDescription && !wanted.largest
     keepsTerms = isInTurn && isOnlySoftmax
+    isShort =
+      !wanted.sums && !hasTop && rows.classes > 0
+      && (rows.classes <= mostInAnyTile || rows.classes <= Self.mostInTile(rows, isOnlyProbs: keepsTerms && !hasGrad))
     leavesTerms = Self.hasFMA && isOnlySoftmax && rows.canLeaveTerms(in: hasGrad ? p.pointee.grad : p.pointee.probs)
   }
 
@@ -149,14 +149,12 @@ struct RowsKernel {
     writeEach(start, count, results)
   }
 
-  /// Up to so many classes, of more than `mostInAnyTile`, rows are worked on in tiles. Measured, with AVX2 (Zen 3): rows of f32 in turn are there
-  /// 1.05 to 2 times as fast where they do not come from L2, as L1 has room for more of them; otherwise 0.7 to 1 up to 200.
-  @inline(never) private static func mostInTile(_ rows: Rows, isInTurn: Bool) -> Int {
+  /// Up to so many classes, of more than `mostInAnyTile`, rows are worked on in tiles. Measured, with AVX2 (Zen 3): probabilities that in
+  /// turn are made of the sums' terms are so 1.0 to 1.3 times as fast from there on; whatever else there is is so in tiles, 1.0 to
+  /// 1.6 times, but losses of more than 230 classes from L2, which take a tenth longer.
+  @inline(never) private static func mostInTile(_ rows: Rows, isOnlyProbs: Bool) -> Int {
     #if XENT_V3
-      let problem = rows.problem
-      if isInTurn && rows.source(problem.pointee.input, Position(outer: 0, inner: 0)).isDirect {
-        return Int(problem.pointee.rows) &* rows.classes >= (rows.hasMatrix ? 1 : 2) &<< 20 ? mostInAnyTile : 224
-      }
+      if isOnlyProbs && rows.source(rows.problem.pointee.input, Position(outer: 0, inner: 0)).isDirect { return 160 }
     #endif
     return rows.isWide ? 128 : 256
   }
