@@ -226,15 +226,17 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
 
 /* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
 enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2560 };
+/* What a later tile is read from and written to: it is fetched while one is summed up. */
+typedef struct xentk_later {
+  const void *_Nonnull read, *_Nonnull write;
+} xentk_later;
 typedef struct xentk_workspace {
   /* Elements of a row that cannot be used where they lie; tiles, which have 64 bytes before them. */
   double chunk[XENTK_CHUNK + 8];
   double strip[8][XENTK_STRIP]; /* filled-up strips, coefficients and the like */
   char states[XENTK_STATES];    /* the states of a row's parts on their way to be merged; the sums of a tile */
   char results[2 * XENTK_RESULTS]; /* of a batch of rows, of eight each */
-  struct {
-    const void *_Nonnull read, *_Nonnull write;
-  } later; /* what a later tile is read from and written to: it is fetched while one is summed up */
+  xentk_later later;
 } xentk_workspace;
 
 XENTK_INLINE double *_Nonnull xentk_chunk(xentk_workspace *_Nonnull w) { return w->chunk; }

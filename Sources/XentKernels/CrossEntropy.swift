@@ -118,7 +118,10 @@ struct RowsKernel {
     let results = xentk_results(rows.workspace).assumingMemoryBound(to: Results.self)
     var losses = LaneSum()
     var shelf = Shelf()
-    if Self.hasFMA && isShort { Tile<Float>.fetchNothing(rows.workspace) }
+    if Self.hasFMA && isShort {
+      let nothing = UnsafeRawPointer(rows.workspace)  // nothing new, that is
+      rows.workspace.pointee.later = xentk_later(read: nothing, write: nothing)
+    }
     forEachBatch(first, last, size: size) { start, count in
       readTargets(start, count, in: results)
       let isTiled = Self.hasFMA && isShort && count >= fewest && readTile(start, count, last: last, results, &shelf)
@@ -149,9 +152,9 @@ struct RowsKernel {
     writeEach(start, count, results)
   }
 
-  /// Up to so many classes, of more than `mostInAnyTile`, rows are worked on in tiles. Measured, with AVX2 (Zen 3): probabilities that in
-  /// turn are made of the sums' terms are so 1.0 to 1.3 times as fast from there on; whatever else there is is so in tiles, 1.0 to
-  /// 1.6 times, but losses of more than 230 classes from L2, which take a tenth longer.
+  /// Up to so many classes, of more than `mostInAnyTile`, rows are worked on in tiles. Measured, with AVX2 (Zen 3): from 160 classes on
+  /// probabilities alone are 1.0 to 1.3 times as fast in turn, made of the sums' terms; all else is 1.0 to 1.6 times as fast in tiles,
+  /// but for losses of more than 230 classes that come from L2, which take a tenth longer.
   @inline(never) private static func mostInTile(_ rows: Rows, isOnlyProbs: Bool) -> Int {
     #if XENT_V3
       if isOnlyProbs && rows.source(rows.problem.pointee.input, Position(outer: 0, inner: 0)).isDirect { return 160 }

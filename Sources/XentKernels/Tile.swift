@@ -12,7 +12,7 @@ struct Shelf {
   var rows = Rows.Range(first: 0, end: 0), unwritten = Rows.Range(first: 0, end: 0)
 }
 
-/// Rows of up to so many classes are worked on in tiles wherever they lie, and behind a tile of f32 there is room for a copy of it.
+/// Rows of up to so many classes are worked on in tiles, whatever is wanted, and behind a tile of f32 there is room for a copy of it.
 let mostInAnyTile = 120
 
 struct Tile<E: Element> {

@@ -54,12 +54,6 @@ extension Tile {
     #endif
   }
 
-  /// Before there is one.
-  @inline(__always) static func fetchNothing(_ workspace: UnsafeMutablePointer<xentk_workspace>) {
-    workspace.pointee.later.read = UnsafeRawPointer(workspace)
-    workspace.pointee.later.write = UnsafeRawPointer(workspace)
-  }
-
   /// The line that comes with class c.
   @inline(__always) static func fetch(_ later: UnsafeRawPointer, _ c: Int) {
     #if XENT_V3
