@@ -224,12 +224,13 @@ XENTK_INLINE void xentk_with_losses(int64_t segments,
   body(losses, context);
 }
 
-/* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
-enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2560 };
 /* What a later tile is read from and written to: it is fetched while one is summed up. */
 typedef struct xentk_later {
   const void *_Nonnull read, *_Nonnull write;
 } xentk_later;
+
+/* Memory that a kernel may write over, one to a thread. On the stack, not initialised: see xentk_with_workspace. */
+enum { XENTK_CHUNK = 2048, XENTK_STRIP = 64, XENTK_STATES = 6656, XENTK_RESULTS = 2560 };
 typedef struct xentk_workspace {
   /* Elements of a row that cannot be used where they lie; tiles, which have 64 bytes before them. */
   double chunk[XENTK_CHUNK + 8];
