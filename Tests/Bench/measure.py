@@ -26,7 +26,9 @@ from problems import Problem, aligned
 from subjects import Settings, Subject, Unavailable
 
 LEAST_TURNS, MOST_TURNS = 3, 50  # the least also for those that are far too slow to matter
-SETTLE_SECONDS = 0.002  # OpenMP's threads and ONNX Runtime's spin for a while after a call, on the next one's processor
+# Libraries' threads spin after a call, on the processor that the next one's would have: measured, with two threads, PyTorch's for 10 ms
+# and ONNX Runtime's for 60. Waited for in slices of so many seconds, until one has little of this process's time in it.
+SLICE_SECONDS, IDLE_SHARE, MOST_SETTLE_SECONDS = 0.002, 0.2, 0.2
 
 
 def offered(peers, operation, problem, notes):
@@ -61,11 +63,21 @@ def check(subject, problem, operation):
             raise ArithmeticError(f"wrong by {subject.error:.3g} times the tolerance")
 
 
+def settle():
+    """Returns when no thread of this process is busy."""
+    end = time.monotonic() + MOST_SETTLE_SECONDS
+    while time.monotonic() < end:
+        start, used = time.monotonic(), time.process_time()
+        time.sleep(SLICE_SECONDS)
+        if time.process_time() - used < IDLE_SHARE * (time.monotonic() - start):
+            return
+
+
 def visit(subject, estimate, seconds):
     """Some timed calls after one that is not, which finds the caches, the threads and the branches as they are."""
     call = subject.call
     calls = max(1, min(20, int(seconds / estimate)))
-    time.sleep(SETTLE_SECONDS)
+    settle()
     for i in range(calls + (estimate < seconds)):
         if call.prepare:
             call.prepare()
@@ -97,6 +109,7 @@ def take_turns(group, limits, plan, seed):
         for subject in running:
             visit(subject, estimates[id(subject)], plan.visit_seconds)
         for limit in limits:
+            settle()
             limit()
         least = min((statistics.median(s.seconds) for s in group), default=0)
         estimates = {id(s): statistics.median(s.seconds) for s in group}
