@@ -21,7 +21,15 @@ static double now(void) {
 
 /* ---- Passes over arrays ---- */
 
-enum { LANE_BYTES = 64, LANES = 8, BLOCK = LANE_BYTES * LANES, MAX_THREADS = 64 };
+/* A lane is a register: of wider ones GCC makes copies on the stack, with which a pass takes four times as long. */
+#if defined(__AVX512F__)
+enum { LANE_BYTES = 64 };
+#elif defined(__AVX__)
+enum { LANE_BYTES = 32 };
+#else
+enum { LANE_BYTES = 16 };
+#endif
+enum { LINE_BYTES = 64, BLOCK = 8 * LINE_BYTES, LANES = BLOCK / LANE_BYTES, SUMS = 8, MAX_THREADS = 64 };
 typedef uint64_t lane __attribute__((vector_size(LANE_BYTES), may_alias));
 typedef void pass(char *out, const char *in, size_t bytes);
 
@@ -30,14 +38,12 @@ enum { AHEAD = 4096 };
 
 static void read_pass(char *out, const char *in, size_t bytes) {
   (void)out;
-  lane sums[LANES] = {{0}};
+  lane sums[SUMS] = {{0}};
   for (size_t i = 0; i < bytes; i += BLOCK) {
-    for (int k = 0; k < LANES; k++) {
-      __builtin_prefetch(in + i + AHEAD + k * LANE_BYTES);
-      sums[k] ^= *(const lane *)(in + i + k * LANE_BYTES);
-    }
+    for (int line = 0; line < BLOCK; line += LINE_BYTES) __builtin_prefetch(in + i + AHEAD + line);
+    for (int k = 0; k < LANES; k++) sums[k % SUMS] ^= *(const lane *)(in + i + k * LANE_BYTES);
   }
-  for (int k = 0; k < LANES; k++) __asm__ volatile("" : : "m"(sums[k]));
+  for (int k = 0; k < SUMS; k++) __asm__ volatile("" : : "m"(sums[k]));
 }
 
 static void copy_pass(char *out, const char *in, size_t bytes) {
@@ -49,7 +55,7 @@ static void copy_pass(char *out, const char *in, size_t bytes) {
 static void scale_pass(char *out, const char *in, size_t bytes) {
   (void)in;
   volatile uint64_t none = 0;
-  const lane change = {none, none, none, none, none, none, none, none};
+  const lane change = (lane){0} ^ none;
   for (size_t i = 0; i < bytes; i += BLOCK)
     for (int k = 0; k < LANES; k++) *(lane *)(out + i + k * LANE_BYTES) ^= change;
 }
@@ -105,8 +111,8 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* Times `repeats` passes over the arrays, cut in equal parts for the threads. Both are aligned to 64 bytes; what is
- * left over a multiple of 512 bytes is not touched. 0, or -1 where this machine has no such pass. */
+/* Times `repeats` passes over the arrays, cut in equal parts for the threads. Both are aligned to lines; what is
+ * left over a multiple of a block is not touched. 0, or -1 where this machine has no such pass. */
 int bench_pass(int which, int threads, void *out, const void *in, size_t bytes, int repeats, double *seconds) {
   if (!PASSES[which] || threads < 1 || threads > MAX_THREADS) return -1;
   job j = {PASSES[which], out, in, bytes, threads, repeats, seconds, 0};
