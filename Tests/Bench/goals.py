@@ -20,7 +20,8 @@ class Goal:
     against: str
     bound: float
     unit: str  # of the bound: "x", "%", "MiB" or "us"
-    values: Callable  # of the results: (value, where) of everything it holds for
+    # Of the results: (value, where, what it would be at the limits of the machine or None) of everything it holds for.
+    values: Callable
     needs: tuple = ()  # arrays without which it is only partly measured
     sign: str = ">="
 
@@ -46,6 +47,11 @@ def lines_where(results, operations=None, outputs=None, dtype="f32", threads=Non
             yield line
 
 
+def at_limits(value, line):
+    """A value that goes up as Xent's time goes down, if that were what its arithmetic and the memory need."""
+    return value * line.xent["seconds"] / line.least if line.xent and line.work else None
+
+
 def against(peer=None, form=None, fastest=False, **where):
     """Ratios to a form of a library, or to the best of all peers; `fastest`: with XENT_ACCURACY_FASTEST."""
 
@@ -54,20 +60,22 @@ def against(peer=None, form=None, fastest=False, **where):
             ratio = line.ratio(line.form(peer, form) if peer else line.best, fastest)
             if ratio is not None:
                 other = "" if peer else f" ({line.best['peer']}: {line.best['form']})"
-                yield ratio, named(line) + other
+                yield ratio, named(line) + other, at_limits(ratio, line)
 
     return values
 
 
 def share(**where):
-    return lambda results: ((100 * line.share, named(line)) for line in lines_where(results, **where))
+    return lambda results: (
+        (100 * line.share, named(line), at_limits(100 * line.share, line)) for line in lines_where(results, **where)
+    )
 
 
 def extra(**where):
     def values(results):
         for line in lines_where(results, **where):
             if line.xent and line.xent["extra_bytes"] is not None:
-                yield line.xent["extra_bytes"] / MIB, named(line)
+                yield line.xent["extra_bytes"] / MIB, named(line), None
 
     return values
 
@@ -79,7 +87,7 @@ def scaling(least=0.0):
         for process in results["processes"]:
             for s in process["scaling"]:
                 if s["one"] >= least:
-                    yield s["one"] / s["all"], f"{shape_name(s['shape'])} {s['operation']}"
+                    yield s["one"] / s["all"], f"{shape_name(s['shape'])} {s['operation']}", None
 
     return values
 
@@ -93,7 +101,7 @@ def _small(results, name):
 
 def small_seconds(name, shape):
     return lambda results: (
-        (seconds * 1e6, f"{shape_name(s)}, {threads} thr.")
+        (seconds * 1e6, f"{shape_name(s)}, {threads} thr.", None)
         for threads, s, seconds in _small(results, name)
         if s == shape and seconds
     )
@@ -105,7 +113,7 @@ def small_ratios(results):
         if shape in PYTHON_SHAPES and torch.get((threads, *shape)):
             # Without a time of Xent's there is nothing that it reached.
             ratio = torch[threads, *shape] / seconds if seconds else 0.0
-            yield ratio, f"{shape_name(shape)}, {threads} thr."
+            yield ratio, f"{shape_name(shape)}, {threads} thr.", None
 
 
 FORWARD, GRADIENT = ("forward",), ("gradient",)
@@ -158,18 +166,19 @@ GOALS = (
 
 
 def judge(results):
-    """[{what, against, sign, bound, unit, value, where, word, values, arrays, missing}], one for each goal."""
+    """[{what, against, sign, bound, unit, value, where, limit, word, values, arrays, missing}], one for each goal."""
     measured = {tuple(cell["shape"]) for process in results["processes"] for cell in process["cells"]}
     judged, title = [], ""
     for goal in GOALS:
         title = goal.what or title
         values = list(goal.values(results))
-        value, where = (max if goal.sign == "<=" else min)(values, default=(None, ""))
+        worst = max if goal.sign == "<=" else min
+        value, where, limit = worst(values, key=lambda found: found[0], default=(None, "", None))
         lacking = [shape_name(shape) for shape in goal.needs if shape not in measured]
         word = UNMEASURED if value is None else UNREACHED if not goal.holds(value) else PARTLY if lacking else REACHED
         judged.append({
             "what": title, "against": goal.against, "sign": goal.sign, "bound": goal.bound, "unit": goal.unit,
-            "value": value, "where": where, "word": word, "values": len(values), "arrays": len(goal.needs),
+            "value": value, "where": where, "limit": limit, "word": word, "values": len(values), "arrays": len(goal.needs),
             "missing": lacking,
         })  # fmt: skip
     return judged

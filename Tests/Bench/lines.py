@@ -4,10 +4,14 @@
 from dataclasses import dataclass
 from typing import Optional
 
-from operations import ANSWERS, OPERATIONS
+from operations import ANSWERS, KINDS, OPERATIONS
 from subjects import XENT
 
 FASTEST_FORM = "C, fastest"  # XENT_ACCURACY_FASTEST
+
+
+def _fastest(seconds, names):
+    return sum(min(seconds[k] for k in KINDS.get(n, (n,)) if k in seconds) for n in names)
 
 
 @dataclass
@@ -52,9 +56,17 @@ class Line:
     @property
     def limit(self):
         """Seconds of the passes over memory that the operation cannot do without, the best kind of each."""
-        names = OPERATIONS[self.operation].limits[self.output]
-        kinds = {"copy": ("copy", "copy_nt")}
-        return sum(min(self.passes[k] for k in kinds.get(n, (n,)) if k in self.passes) for n in names)
+        return _fastest(self.passes, OPERATIONS[self.operation].limits[self.output])
+
+    @property
+    def work(self):
+        """Seconds of the arithmetic that it cannot do without; 0 where that is not counted."""
+        return _fastest(self.loops, OPERATIONS[self.operation].work) if self.loops else 0.0
+
+    @property
+    def least(self):
+        """Seconds that no order of Xent's operations could take less than, on this machine."""
+        return max(self.limit, self.work)
 
     @property
     def share(self):

@@ -20,8 +20,8 @@ import numpy as np
 import scaling
 import small
 import subjects
-from native import MOVED, PASSES, Native
-from operations import OPERATIONS, Plan, add_plan, shape_name, the_plan
+from native import LOOPS, MOVED, PASSES, Native
+from operations import KINDS, OPERATIONS, Plan, add_plan, shape_name, the_plan
 from problems import Problem, aligned
 from subjects import Settings, Subject, Unavailable
 
@@ -135,6 +135,21 @@ def passes_over(problem, native, threads, names):
     return seconds, [adding(name) for name in names]
 
 
+def loops_for(problem, native, threads, names):
+    """({loop: seconds}, functions that add to it) of arithmetic for as many elements as there are logits."""
+    elements = problem.logits.size
+    seconds = {name: [] for name in names}
+
+    def adding(name):
+        return lambda: seconds[name].extend((native.loops(name, threads, elements, 4) or [])[1:])
+
+    return seconds, [adding(name) for name in names]
+
+
+def all_kinds(names):
+    return sorted({kind for name in names for kind in KINDS.get(name, (name,))})
+
+
 def spread(seconds):
     low, middle, high = np.percentile(seconds, (25, 50, 75))
     return {"seconds": middle, "quartiles": [low, high], "samples": len(seconds)}
@@ -145,13 +160,13 @@ def cell(peers, operation, problem, native, threads, plan, seed):
     notes = []
     group = offered(peers, operation, problem, notes)
     problem.forget()
-    needed = sorted({name for limit in operation.limits.values() for name in limit})
-    needed += ["copy_nt"] if "copy" in needed else []
+    needed = all_kinds(name for limit in operation.limits.values() for name in limit)
     passes, limits = passes_over(problem, native, threads, needed)
+    loops, more_limits = loops_for(problem, native, threads, all_kinds(operation.work))
     gc.collect()
     gc.disable()
     try:
-        take_turns(group, limits, plan, seed)
+        take_turns(group, limits + more_limits, plan, seed)
     finally:
         gc.enable()
     for subject in group:
@@ -165,6 +180,7 @@ def cell(peers, operation, problem, native, threads, plan, seed):
             for s in group
         ],
         "passes": {name: spread(values)["seconds"] for name, values in passes.items() if values},
+        "loops": {name: spread(values)["seconds"] for name, values in loops.items() if values},
         "notes": notes,
     }  # fmt: skip
 
@@ -186,6 +202,13 @@ def roofline(native, threads, plan):
     return points
 
 
+def arithmetic(native, threads):
+    """Seconds an element of each loop of arithmetic that this machine has."""
+    elements, repeats = 1 << 20, 20
+    found = {name: native.loops(name, threads, elements, repeats) for name in LOOPS}
+    return {name: statistics.median(seconds) / elements for name, seconds in found.items() if seconds}
+
+
 def measure(plan, arguments, say):
     """Everything of one process, as results.json has it."""
     end = time.monotonic() + plan.process_seconds
@@ -202,7 +225,8 @@ def measure(plan, arguments, say):
         "threads": threads, "missing": missing,
         "names": {name: peer.name for name, peer in peers.items()},
         "versions": {name: peer.version for name, peer in peers.items()},
-        "roofline": roofline(native, threads, plan), "small": small.measure(native, plan.small_calls),
+        "roofline": roofline(native, threads, plan), "arithmetic": arithmetic(native, threads),
+        "small": small.measure(native, plan.small_calls),
         "scaling": scaling.measure(threads, plan.scaling_seconds) if threads > 1 else [], "cells": [], "skipped": [],
     }  # fmt: skip
     say("roofline, small calls, scaling")

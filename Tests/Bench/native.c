@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What has to be compiled to be measured: the machine's own limits for reading and writing arrays, and a loop of small
- * calls without Python between them. native.py builds and loads it. */
+ * What has to be compiled to be measured: the machine's own limits for reading and writing arrays and for arithmetic, and a
+ * loop of small calls without Python between them. native.py builds and loads it. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
@@ -12,6 +12,7 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#include "arithmetic.h"
 
 static double now(void) {
   struct timespec t;
@@ -70,8 +71,9 @@ static void copy_nt_pass(char *out, const char *in, size_t bytes) {
 #define copy_nt_pass NULL
 #endif
 
-/* In the order of native.PASSES. */
+/* In the order of native.PASSES; native.LOOPS come after them. */
 static pass *const PASSES[] = {read_pass, copy_pass, copy_nt_pass, scale_pass};
+enum { PASS_COUNT = sizeof PASSES / sizeof *PASSES };
 
 typedef struct {
   pass *run;
@@ -112,10 +114,12 @@ static void *work(void *argument) {
 }
 
 /* Times `repeats` passes over the arrays, cut in equal parts for the threads. Both are aligned to lines; what is
- * left over a multiple of a block is not touched. 0, or -1 where this machine has no such pass. */
+ * left over a multiple of a block is not touched. Loops of arithmetic do not touch them at all. 0, or -1 where this machine
+ * has no such pass. */
 int bench_pass(int which, int threads, void *out, const void *in, size_t bytes, int repeats, double *seconds) {
-  if (!PASSES[which] || threads < 1 || threads > MAX_THREADS) return -1;
-  job j = {PASSES[which], out, in, bytes, threads, repeats, seconds, 0};
+  pass *run = which < PASS_COUNT ? PASSES[which] : arithmetic(which - PASS_COUNT);
+  if (!run || threads < 1 || threads > MAX_THREADS) return -1;
+  job j = {run, out, in, bytes, threads, repeats, seconds, 0};
   share shares[MAX_THREADS];
   pthread_t others[MAX_THREADS];
   int started = 1;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: the operations, where their results may go, the shapes, and what the machine would need for each.
+"""What is measured: the operations, where their results may go, the shapes, and what the machine would need for each, of its
+memory and of its arithmetic.
 
 The words of the tables:
   in place   the result replaces the logits
@@ -21,21 +22,27 @@ class Operation:
     name: str
     outputs: tuple  # what it gives, by the names of reference.py
     limits: dict  # where the result goes -> the passes over arrays of the logits' size that it cannot do without
+    work: tuple = ()  # the loops of arithmetic (arithmetic.h) that it cannot do without, exact as it is
     targets: str = "index"  # or "binary": as many as there are logits
+
+
+# Where there is a choice of passes or loops the faster one counts.
+KINDS = {"copy": ("copy", "copy_nt"), "share": ("share", "kept_share")}
+TERMS = ("largest", "sum")
 
 
 # A loss reads the logits; what has the logits' shape is written too. Class indices are not counted: a few per cent.
 OPERATIONS = {
     operation.name: operation
     for operation in (
-        Operation("forward", ("loss",), {NONE: ("read",)}),
-        Operation("gradient", ("loss", "grad"), {IN_PLACE: ("scale",), WARM: ("copy",), FRESH: ("copy",)}),
-        Operation("log_softmax", ("log_probs",), {WARM: ("copy",), FRESH: ("copy",)}),
-        Operation("softmax", ("probs",), {WARM: ("copy",), FRESH: ("copy",)}),
-        Operation("logsumexp", ("lse",), {NONE: ("read",)}),
-        Operation("binary", ("loss",), {NONE: ("read", "read")}, "binary"),
+        Operation("forward", ("loss",), {NONE: ("read",)}, TERMS),
+        Operation("gradient", ("loss", "grad"), {IN_PLACE: ("scale",), WARM: ("copy",), FRESH: ("copy",)}, (*TERMS, "share")),
+        Operation("log_softmax", ("log_probs",), {WARM: ("copy",), FRESH: ("copy",)}, (*TERMS, "log_share")),
+        Operation("softmax", ("probs",), {WARM: ("copy",), FRESH: ("copy",)}, (*TERMS, "share")),
+        Operation("logsumexp", ("lse",), {NONE: ("read",)}, TERMS),
+        Operation("binary", ("loss",), {NONE: ("read", "read")}, targets="binary"),
         Operation("binary gradient", ("loss", "grad"), {IN_PLACE: ("read", "scale"), WARM: ("read", "copy"),
-                                                        FRESH: ("read", "copy")}, "binary"),
+                                                        FRESH: ("read", "copy")}, targets="binary"),
     )
 }  # fmt: skip
 

@@ -5,8 +5,10 @@ from lines import all_lines
 from operations import NONE, shape_name
 
 MIB = 1 << 20
-HEAD = ("", "array", "operation", "result", "thr.", "Xent", "best peer", "", "ratio", "fastest", "roof", "Xent", "peer")
-UNITS = ("", "", "", "", "", "ms", "", "ms", "", "ratio", "%", "MiB", "MiB")
+HEAD = (
+    "", "array", "operation", "result", "thr.", "Xent", "best peer", "", "ratio", "fastest", "roof", "work", "Xent", "peer",
+)  # fmt: skip
+UNITS = ("", "", "", "", "", "ms", "", "ms", "", "ratio", "%", "%", "MiB", "MiB")
 MISSING = "-"
 
 
@@ -36,7 +38,8 @@ def lines_table(results):
             line.dtype, shape_name(line.shape), line.operation, line.output, str(line.threads),
             _milliseconds(line.xent), best, _milliseconds(line.best), MISSING if ratio is None else f"{ratio:.2f}",
             f"{line.ratio(line.best, fastest=True):.2f}" if line.best and line.fastest else MISSING,
-            f"{100 * line.share:.0f}", *map(_mebibytes, line.peak),
+            f"{100 * line.share:.0f}", f"{100 * line.work / line.xent['seconds']:.0f}" if line.xent and line.work else MISSING,
+            *map(_mebibytes, line.peak),
         ))  # fmt: skip
     return _table(rows, (0, 1, 2, 3, 6))
 
@@ -70,6 +73,18 @@ def roofline_table(results):
         yield ""
 
 
+def arithmetic_table(results):
+    """Nanoseconds an element of the loops of arithmetic."""
+    names = list(dict.fromkeys(name for process in results["processes"] for name in process["arithmetic"]))
+    if names:
+        rows = [("ns an element", "thr.", *names)]
+        for process in results["processes"]:
+            found = process["arithmetic"]
+            rows.append(("", str(process["threads"]), *(f"{1e9 * found[n]:.4f}" if n in found else MISSING for n in names)))
+        yield from _table(rows, (0,))
+        yield ""
+
+
 def small_table(results):
     rows = [("us per call", "thr.", *("1x10", "32x10", "8x1000"))]
     for process in results["processes"]:
@@ -97,14 +112,15 @@ def _amount(value, unit):
 
 
 def goals_table(judged):
-    rows = [("what it must reach", "against", "bound", "worst", "", "lines", "arrays", "the worst one")]
+    rows = [("what it must reach", "against", "bound", "worst", "", "at the limits", "lines", "arrays", "the worst one")]
     for goal in judged:
         arrays = f"{goal['arrays'] - len(goal['missing'])} of {goal['arrays']}" if goal["arrays"] else ""
         rows.append((
             goal["what"], goal["against"], f"{goal['sign']} {goal['bound']:g} {goal['unit']}",
-            _amount(goal["value"], goal["unit"]), goal["word"], str(goal["values"]), arrays, goal["where"],
+            _amount(goal["value"], goal["unit"]), goal["word"],
+            "" if goal["limit"] is None else _amount(goal["limit"], goal["unit"]), str(goal["values"]), arrays, goal["where"],
         ))  # fmt: skip
-    return _table(rows, (0, 1, 4, 7))
+    return _table(rows, (0, 1, 4, 8))
 
 
 def missing_lines(results):
@@ -127,6 +143,7 @@ def full(results, judged, peers=False):
     yield from missing_lines(results)
     yield ""
     yield from roofline_table(results)
+    yield from arithmetic_table(results)
     yield from lines_table(results)
     yield ""
     if peers:
