@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -139,6 +140,12 @@ XENTS_INLINE int64_t xents_core(void) {
 #endif
 }
 
+/* Of a clock that only goes forwards. */
+XENTS_INLINE int64_t xents_nanoseconds(void) {
+  struct timespec now;
+  return clock_gettime(CLOCK_MONOTONIC, &now) == 0 ? (int64_t)now.tv_sec * 1000000000 + now.tv_nsec : 0;
+}
+
 /* ---- What the process shares ------------------------------------------------------------------------------------- */
 
 /* Workers and the one job they are on. Every word that more than one thread may touch at once is an atomic, or under
@@ -151,6 +158,7 @@ typedef struct xents_pool {
   int64_t round; /* what sleeping workers wait for; written under the mutex */
   int64_t core;  /* where a worker is not to look for the next round: that the owner began this one on; −1 for none */
   int64_t asleep;  /* 1 + the core that a worker went to sleep on, 0 since the owner has woken all; written under the mutex */
+  int64_t slept;   /* when, in nanoseconds */
   int64_t skipped; /* work since then that was done without them; only by the owner, as is what follows */
   int64_t workers;
   int64_t segments;

@@ -17,7 +17,7 @@ export LC_ALL=C
 allowed="
 fma fmaf rint rintf scalbn frexp memcpy memmove memset memcmp strcmp strlen
 malloc calloc realloc free posix_memalign aligned_alloc secure_getenv sysconf
-sched_getaffinity syscall sched_yield sched_getcpu sigfillset pthread_sigmask
+sched_getaffinity syscall sched_yield sched_getcpu clock_gettime sigfillset pthread_sigmask
 pthread_atfork __register_atfork pthread_attr_destroy pthread_attr_init pthread_attr_setdetachstate
 pthread_attr_setstacksize pthread_cond_broadcast pthread_cond_destroy pthread_cond_init pthread_cond_signal
 pthread_cond_wait pthread_create pthread_join pthread_mutex_destroy pthread_mutex_init pthread_mutex_lock
