@@ -61,7 +61,8 @@ class Line:
     @property
     def work(self):
         """Seconds of the arithmetic that it cannot do without; 0 where that is not counted."""
-        return _fastest(self.loops, OPERATIONS[self.operation].work) if self.loops else 0.0
+        loops = self.cell.get("loops")  # none of a run from before they were counted, or on another processor
+        return _fastest(loops, OPERATIONS[self.operation].work) if loops else 0.0
 
     @property
     def least(self):

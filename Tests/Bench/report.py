@@ -75,11 +75,11 @@ def roofline_table(results):
 
 def arithmetic_table(results):
     """Nanoseconds an element of the loops of arithmetic."""
-    names = list(dict.fromkeys(name for process in results["processes"] for name in process["arithmetic"]))
+    names = list(dict.fromkeys(name for process in results["processes"] for name in process.get("arithmetic", ())))
     if names:
         rows = [("ns an element", "thr.", *names)]
         for process in results["processes"]:
-            found = process["arithmetic"]
+            found = process.get("arithmetic", {})
             rows.append(("", str(process["threads"]), *(f"{1e9 * found[n]:.4f}" if n in found else MISSING for n in names)))
         yield from _table(rows, (0,))
         yield ""
