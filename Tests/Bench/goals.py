@@ -60,7 +60,8 @@ def against(peer=None, form=None, fastest=False, **where):
             ratio = line.ratio(line.form(peer, form) if peer else line.best, fastest)
             if ratio is not None:
                 other = "" if peer else f" ({line.best['peer']}: {line.best['form']})"
-                yield ratio, named(line) + other, at_limits(ratio, line)
+                # The loops are the faithful operations.
+                yield ratio, named(line) + other, None if fastest else at_limits(ratio, line)
 
     return values
 
