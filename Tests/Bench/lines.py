@@ -10,10 +10,6 @@ from subjects import XENT
 FASTEST_FORM = "C, fastest"  # XENT_ACCURACY_FASTEST
 
 
-def _fastest(seconds, names):
-    return sum(min(seconds[k] for k in KINDS.get(n, (n,)) if k in seconds) for n in names)
-
-
 @dataclass
 class Line:
     cell: dict
@@ -56,13 +52,16 @@ class Line:
     @property
     def limit(self):
         """Seconds of the passes over memory that the operation cannot do without, the best kind of each."""
-        return _fastest(self.passes, OPERATIONS[self.operation].limits[self.output])
+        return self._fastest(OPERATIONS[self.operation].limits[self.output])
 
     @property
     def work(self):
         """Seconds of the arithmetic that it cannot do without; 0 where that is not counted."""
-        loops = self.cell.get("loops")  # none of a run from before they were counted, or on another processor
-        return _fastest(loops, OPERATIONS[self.operation].work) if loops else 0.0
+        names = OPERATIONS[self.operation].work
+        return self._fastest(names) if self.passes.keys() & set(names) else 0.0  # not of another processor, or an older run
+
+    def _fastest(self, names):
+        return sum(min(self.passes[k] for k in KINDS.get(n, (n,)) if k in self.passes) for n in names)
 
     @property
     def least(self):

@@ -117,7 +117,8 @@ def take_turns(group, limits, plan, seed):
 
 
 def passes_over(problem, native, threads, names):
-    """({pass: seconds}, functions that add to it) over the same arrays that the operation reads and writes."""
+    """({pass or loop: seconds}, functions that add to it): over the same arrays that the operation reads and writes, or for as many
+    elements."""
     seconds = {name: [] for name in names}
     arrays = {
         "read": (problem.out, problem.logits), "copy": (problem.out, problem.logits),
@@ -127,27 +128,15 @@ def passes_over(problem, native, threads, names):
     def adding(name):
         def add():
             repeats = 3 if problem.nbytes > 1 << 25 else 10
-            found = native.passes(name, threads, *arrays[name], repeats + 1)
+            if name in LOOPS:
+                found = native.loops(name, threads, problem.logits.size, repeats + 1)
+            else:
+                found = native.passes(name, threads, *arrays[name], repeats + 1)
             seconds[name] += (found or [])[1:]
 
         return add
 
     return seconds, [adding(name) for name in names]
-
-
-def loops_for(problem, native, threads, names):
-    """({loop: seconds}, functions that add to it) of arithmetic for as many elements as there are logits."""
-    elements = problem.logits.size
-    seconds = {name: [] for name in names}
-
-    def adding(name):
-        return lambda: seconds[name].extend((native.loops(name, threads, elements, 4) or [])[1:])
-
-    return seconds, [adding(name) for name in names]
-
-
-def all_kinds(names):
-    return sorted({kind for name in names for kind in KINDS.get(name, (name,))})
 
 
 def spread(seconds):
@@ -160,13 +149,13 @@ def cell(peers, operation, problem, native, threads, plan, seed):
     notes = []
     group = offered(peers, operation, problem, notes)
     problem.forget()
-    needed = all_kinds(name for limit in operation.limits.values() for name in limit)
+    names = {name for limit in (*operation.limits.values(), operation.work) for name in limit}
+    needed = sorted({kind for name in names for kind in KINDS.get(name, (name,))})
     passes, limits = passes_over(problem, native, threads, needed)
-    loops, more_limits = loops_for(problem, native, threads, all_kinds(operation.work))
     gc.collect()
     gc.disable()
     try:
-        take_turns(group, limits + more_limits, plan, seed)
+        take_turns(group, limits, plan, seed)
     finally:
         gc.enable()
     for subject in group:
@@ -180,7 +169,6 @@ def cell(peers, operation, problem, native, threads, plan, seed):
             for s in group
         ],
         "passes": {name: spread(values)["seconds"] for name, values in passes.items() if values},
-        "loops": {name: spread(values)["seconds"] for name, values in loops.items() if values},
         "notes": notes,
     }  # fmt: skip
 

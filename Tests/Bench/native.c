@@ -12,7 +12,6 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#include "arithmetic.h"
 
 static double now(void) {
   struct timespec t;
@@ -71,9 +70,10 @@ static void copy_nt_pass(char *out, const char *in, size_t bytes) {
 #define copy_nt_pass NULL
 #endif
 
-/* In the order of native.PASSES; native.LOOPS come after them. */
-static pass *const PASSES[] = {read_pass, copy_pass, copy_nt_pass, scale_pass};
-enum { PASS_COUNT = sizeof PASSES / sizeof *PASSES };
+#include "arithmetic.h"
+
+/* In the order of native.PASSES and native.LOOPS; NULL where this machine has none. */
+static pass *const PASSES[] = {read_pass, copy_pass, copy_nt_pass, scale_pass, LOOPS};
 
 typedef struct {
   pass *run;
@@ -117,9 +117,8 @@ static void *work(void *argument) {
  * left over a multiple of a block is not touched. Loops of arithmetic do not touch them at all. 0, or -1 where this machine
  * has no such pass. */
 int bench_pass(int which, int threads, void *out, const void *in, size_t bytes, int repeats, double *seconds) {
-  pass *run = which < PASS_COUNT ? PASSES[which] : arithmetic(which - PASS_COUNT);
-  if (!run || threads < 1 || threads > MAX_THREADS) return -1;
-  job j = {run, out, in, bytes, threads, repeats, seconds, 0};
+  if (!PASSES[which] || threads < 1 || threads > MAX_THREADS) return -1;
+  job j = {PASSES[which], out, in, bytes, threads, repeats, seconds, 0};
   share shares[MAX_THREADS];
   pthread_t others[MAX_THREADS];
   int started = 1;

@@ -33,14 +33,15 @@ class Native:
 
     def passes(self, name, threads, out, source, repeats):
         """Seconds of each of several passes over two arrays of one size, or None where there is no such pass."""
-        return self._times(PASSES.index(name), threads, out.ctypes.data, source.ctypes.data, source.nbytes, repeats)
+        return self._times(name, threads, out.ctypes.data, source.ctypes.data, source.nbytes, repeats)
 
     def loops(self, name, threads, elements, repeats):
         """The same of a loop of arithmetic for so many elements of f32."""
-        return self._times(len(PASSES) + LOOPS.index(name), threads, None, None, 4 * elements, repeats)
+        return self._times(name, threads, None, None, 4 * elements, repeats)
 
-    def _times(self, number, threads, out, source, nbytes, repeats):
+    def _times(self, name, threads, out, source, nbytes, repeats):
         seconds = (ctypes.c_double * repeats)()
+        number = (*PASSES, *LOOPS).index(name)
         return None if self._pass(number, threads, out, source, nbytes, repeats, seconds) else list(seconds)
 
     def call(self, function, logits, targets, loss, calls):
