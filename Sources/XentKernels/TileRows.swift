@@ -54,10 +54,11 @@ extension Tile {
     #endif
   }
 
-  /// The line that comes with class c.
-  @inline(__always) static func fetch(_ later: UnsafeRawPointer, _ c: Int) {
+  /// The lines that come with class c.
+  @inline(__always) static func fetch(_ later: xentk_later, _ c: Int) {
     #if XENT_V3
-      xentk_prefetch(later + c &* 64)
+      xentk_prefetch(later.read + c &* 64)
+      xentk_prefetch(later.write + c &* 64)
     #endif
   }
 

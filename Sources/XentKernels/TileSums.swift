@@ -163,8 +163,7 @@ extension Tile {
       var at = 0
       var c = 0
       while c < classes {
-        Self.fetch(later.read, c)
-        Self.fetch(later.write, c)
+        Self.fetch(later, c)
         E.begin(element(c), window.magic, scales + at, minors + at)
         at &+= E.width
         c &+= 1
@@ -242,8 +241,7 @@ extension Tile {
     var c = 0
     let later = workspace.pointee.later
     while c < classes {
-      Self.fetch(later.read, c)
-      Self.fetch(later.write, c)
+      Self.fetch(later, c)
       slots.add(E.term(element(c, window, value), window.magic), c)
       c &+= 1
       if c & (E.strip &- 1) == 0 { slots.endStrip(c) }
