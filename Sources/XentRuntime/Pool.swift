@@ -14,6 +14,8 @@ enum Pool {
   /// row being 32 more and an element of f64 or of the binary loss four. From 80 microseconds on it pays where a worker sleeps
   /// elsewhere, also on a noisy machine; on the caller's core it takes 8 of 150, for nothing.
   private static let elsewhere: (worth: Int64, before: Int64) = (1 << 19, 1 << 20)
+  /// Without AVX-512 it takes two to four times as long, but waking does not.
+  private static let elsewhereOfSlow: (worth: Int64, before: Int64) = (1 << 18, 1 << 19)
   private static let here: (worth: Int64, before: Int64) = (1 << 20, 1 << 24)
   /// So many nanoseconds after it went to sleep elsewhere the system still wakes it there, and soon: a processor that idles for longer
   /// sleeps too, and a virtual one is then taken for one that is busy. Measured (two processors of a Zen 3): calls of 90 to 260
@@ -42,12 +44,11 @@ enum Pool {
     let asleep = xents_load(&pool.pointee.asleep)
     guard pool.pointee.workers == 1, asleep > 0 else { return false }
     let isHere = asleep == xents_core() + 1
-    let (worth, before) = isHere ? here : elsewhere
+    let isSlow = CPULevel.current != .v4 && !isHere
+    let (worth, before) = isHere ? here : isSlow ? elsewhereOfSlow : elsewhere
     let operation = Int(problem.pointee.operation)
     let isLong = problem.pointee.is_wide != 0 || operation == XENTK_BINARY || operation == XENTK_DIVERGENCE
-    // Without AVX-512 it takes two to four times as long, but waking does not.
-    let isSlow = CPULevel.current != .v4 && !isHere
-    let work = (problem.pointee.rows &* (problem.pointee.classes &+ 32)) &<< ((isLong ? 2 : 0) &+ (isSlow ? 1 : 0))
+    let work = (problem.pointee.rows &* (problem.pointee.classes &+ 32)) &<< (isLong ? 2 : 0)
     guard work < worth, pool.pointee.skipped < before else { return false }
     if isSlow && work >= worth / 2 && xents_nanoseconds() &- xents_load(&pool.pointee.slept) < justNow { return false }
     pool.pointee.skipped = pool.pointee.skipped &+ work
